@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the REST API can ask of the control plane. The HTTP server, the JSON shapes and merlonctl
+// know only this interface; the coordinator implements it. Every method may be called from any
+// thread at any time and blocks until the work is done. Errors carry what, where and what to do.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "controlplane/store/model.h"
+#include "zones/base/error.h"
+
+namespace merlon::api {
+
+struct RefreshReport {
+  std::string feed;
+  store::FeedState state;
+  bool not_modified = false;  // the source said that nothing changed
+  uint64_t added = 0;
+  uint64_t removed = 0;
+};
+
+// One compiled list, split over `names`.
+struct ListInfo {
+  std::string name;  // the first name's label, e.g. "basic"
+  std::string kind;  // "feed", "category" or "basic"
+  store::Tier tier = store::Tier::basic;
+  std::vector<std::string> feeds;
+  uint64_t address4_count = 0;  // A records in all
+  uint64_t address6_count = 0;
+  uint64_t prefix_only_count = 0;  // too wide for A/AAAA: in APL and counted in TXT
+  uint64_t protected_address_count = 0;  // addresses taken out by the never-block net
+  uint64_t domain_count = 0;
+  std::vector<std::string> names;  // full names with dot: basic.merlon.internal., basic1...
+};
+
+struct SnapshotInfo {
+  uint64_t generation = 0;
+  int64_t created = 0;
+  bool current = false;  // what `current` on disk names
+  uint64_t segment_count = 0;
+  uint64_t size_bytes = 0;
+};
+
+struct BuildReport {
+  uint64_t generation = 0;
+  bool changed = false;  // false: the input gave the same segments, generation is the present one
+  uint64_t segments_written = 0;
+  uint64_t segments_reused = 0;
+  uint64_t list_count = 0;
+  uint64_t name_count = 0;
+  double compile_seconds = 0;
+  double publish_seconds = 0;
+  // What the data plane said to the new generation; "" when it serves it.
+  std::string dataplane_error;
+};
+
+struct CheckReport {
+  std::string value;  // as understood: canonical address or domain
+  std::string kind;   // "address" or "domain"
+  bool listed = false;
+  std::vector<store::Observation> observations;
+  std::vector<std::string> lists;  // names that carry it in the current snapshot
+  std::string protected_by;        // the never-block entry that keeps it out, or ""
+};
+
+struct ControlPlaneStatus {
+  std::string version;
+  int64_t started = 0;
+  uint64_t feed_count = 0;
+  uint64_t feed_unhealthy_count = 0;
+  uint64_t device_count = 0;
+  uint64_t generation = 0;      // current on disk, 0 when none
+  uint64_t tcp_generation = 0;  // what DNS over TCP serves
+  std::string suffix;
+  std::string last_build_error;  // "" when the last build went well
+  std::string dataplane;         // "serving generation N" or the reason why not
+};
+
+class Operations {
+ public:
+  virtual ~Operations() = default;
+
+  virtual Result<ControlPlaneStatus> status() = 0;
+
+  virtual Result<std::vector<store::FeedRecord>> feeds() = 0;
+  virtual Result<store::FeedRecord> feed(const std::string& id) = 0;
+  virtual Status add_feed(const store::FeedDefinition& definition) = 0;
+  virtual Status remove_feed(const std::string& id) = 0;
+  virtual Result<RefreshReport> refresh_feed(const std::string& id) = 0;
+
+  virtual Result<std::vector<ListInfo>> lists() = 0;  // of the current snapshot
+  virtual Result<ListInfo> list(const std::string& name) = 0;
+
+  virtual Result<std::vector<store::Device>> devices() = 0;
+  virtual Result<store::Device> add_device(const store::Device& device) = 0;
+  virtual Status remove_device(const std::string& name) = 0;
+
+  virtual Result<std::vector<SnapshotInfo>> snapshots() = 0;
+  virtual Result<BuildReport> build_snapshot() = 0;  // compile, publish, activate
+  virtual Result<BuildReport> activate_snapshot(uint64_t generation) = 0;
+  virtual Result<BuildReport> rollback_snapshot() = 0;  // to the generation before the current one
+  // Reads every segment again. Returns lines that say what is good; an error names file, section
+  // and offset of the first damage.
+  virtual Result<std::vector<std::string>> verify_snapshot(uint64_t generation) = 0;
+
+  // The data plane's own JSON answer to "status" or "stats".
+  virtual Result<std::string> dataplane(const std::string& command) = 0;
+
+  virtual Result<CheckReport> check(const std::string& value) = 0;
+};
+
+}  // namespace merlon::api

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the platform knows, as plain values: feed definitions and their state, what a feed lists,
+// who listed an indicator since when, and devices. Times are Unix seconds (UTC); 0 means never.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "zones/address/address.h"
+#include "zones/address/range_set.h"
+
+namespace merlon::store {
+
+enum class Direction : uint8_t { block, allow };
+
+// Who may see a list. A tier sees its own lists and those of the tiers below it.
+enum class Tier : uint8_t { community = 0, basic = 1, advanced = 2, operator_ = 3 };
+
+struct FeedDefinition {
+  std::string id;        // also the list's label: [a-z0-9-]{1,40}, no digit at the end after '-'
+  std::string title;     // free text
+  std::string url;       // http://, https:// or file:///absolute/path
+  std::string format = "auto";
+  std::string category = "blacklist";  // an RSIT type, see feeds/categories.h
+  uint8_t severity = 3;                // 0..5
+  uint8_t confidence = 50;             // 0..100
+  Direction direction = Direction::block;
+  Tier tier = Tier::basic;
+  bool in_basic = true;  // its addresses go into the shared list `basic`
+  bool enabled = true;
+  uint32_t interval_s = 3600;
+  uint32_t timeout_s = 60;
+  uint64_t size_max_bytes = 64 << 20;
+
+  bool operator==(const FeedDefinition&) const = default;
+};
+
+enum class FeedHealth : uint8_t {
+  never_fetched,
+  good,         // the last attempt was applied or had nothing new
+  failed,       // the last attempt did not bring content; the last good copy stays in force
+  quarantined,  // content came but was not believed; the last good copy stays in force
+};
+
+struct RejectedLine {
+  uint64_t line = 0;   // 1-based
+  std::string reason;  // a name from the parser's list of reasons
+  std::string text;    // at most 120 bytes, control characters replaced
+};
+
+struct FeedState {
+  FeedHealth health = FeedHealth::never_fetched;
+  std::string reason;  // why failed or quarantined; "" when good
+  int64_t last_attempt = 0;
+  int64_t last_good = 0;     // last time the source confirmed or renewed the content
+  int64_t last_changed = 0;  // last time the content differed from before
+  std::string format;        // what the parser took the content for
+  std::string etag;
+  std::string last_modified;
+  uint64_t size_bytes = 0;
+  uint64_t line_count = 0;
+  uint64_t rejected_count = 0;
+  std::vector<std::pair<std::string, uint64_t>> rejected_by_reason;
+  std::vector<RejectedLine> rejected_examples;  // the first ten
+  // What the set in force holds.
+  uint64_t prefix4_count = 0;
+  uint64_t prefix6_count = 0;
+  uint64_t domain_count = 0;
+};
+
+// What one feed lists now, as listed: ranges cut into prefixes but neighbours not merged, so that
+// each entry keeps its own history. Each vector is sorted and unique; domains are in folded text
+// form without the final dot.
+struct FeedSet {
+  std::vector<address::Prefix<address::Bits4>> v4;
+  std::vector<address::Prefix<address::Bits6>> v6;
+  std::vector<std::string> domains;
+
+  bool empty() const { return v4.empty() && v6.empty() && domains.empty(); }
+  address::IpSet addresses() const;  // merged into ranges
+  void normalise();                  // sorts and makes unique
+  bool operator==(const FeedSet&) const = default;
+};
+
+struct FeedRecord {
+  FeedDefinition definition;
+  FeedState state;
+};
+
+// One source's word on one indicator.
+struct Observation {
+  std::string value;  // the indicator as listed: an address, a prefix or a domain
+  std::string feed;
+  int64_t first_seen = 0;
+  int64_t last_seen = 0;  // for a listed indicator, the feed's last_good
+  bool listed = false;    // false: withdrawn at last_seen
+};
+
+struct Device {
+  std::string name;  // [a-z0-9-]{1,40}
+  std::string account;
+  Tier tier = Tier::basic;
+  std::vector<address::AnyPrefix> sources;
+  int64_t created = 0;
+  uint32_t number = 0;          // assigned by the store, never reused
+  uint32_t account_number = 0;  // assigned by the store, never reused; 0 is nobody
+};
+
+std::string_view to_string(Direction direction);
+std::string_view to_string(Tier tier);
+std::string_view to_string(FeedHealth health);
+bool parse_direction(std::string_view text, Direction& out);
+bool parse_tier(std::string_view text, Tier& out);
+
+}  // namespace merlon::store
