@@ -15,7 +15,8 @@ constexpr Bits6 kMappedPrefix = Bits6{0xffff} << 32;  // ::ffff:0:0/96
 
 // A decimal number of at most three digits; no sign, no blank.
 std::optional<unsigned> parse_small(std::string_view text) {
-  if (text.empty() || text.size() > 3 || text.find_first_not_of(kDigits) != std::string_view::npos) {
+  if (text.empty() || text.size() > 3 ||
+      text.find_first_not_of(kDigits) != std::string_view::npos) {
     return std::nullopt;
   }
   unsigned value = 0;
@@ -213,8 +214,8 @@ Parsed<AnyPrefix> parse_prefix(std::string_view text, bool* host_bits_set) {
     }
     prefix.length = *length;
   }
-  const Bits6 mask = width == 32 ? Bits6{host_mask<Bits4>(prefix.length)}
-                                 : host_mask<Bits6>(prefix.length);
+  const Bits6 mask =
+      width == 32 ? Bits6{host_mask<Bits4>(prefix.length)} : host_mask<Bits6>(prefix.length);
   if (host_bits_set != nullptr) {
     *host_bits_set = (prefix.bits & mask) != 0;
   }
@@ -313,7 +314,11 @@ std::string to_text(const AnyPrefix& prefix) {
   return prefix.length == width ? text : fmt::format("{}/{}", text, prefix.length);
 }
 
-std::string to_text(const Range<Bits4>& range) { return range_to_text<Bits4>(range, &to_text_v4); }
-std::string to_text(const Range<Bits6>& range) { return range_to_text<Bits6>(range, &to_text_v6); }
+std::string to_text(const Range<Bits4>& range) {
+  return range_to_text<Bits4>(range, &to_text_v4);
+}
+std::string to_text(const Range<Bits6>& range) {
+  return range_to_text<Bits6>(range, &to_text_v6);
+}
 
 }  // namespace merlon::address

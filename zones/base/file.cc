@@ -56,7 +56,8 @@ Status write_and_sync(const std::string& path, Bytes bytes, unsigned mode) {
       if (errno == EINTR) {
         continue;
       }
-      return fail_errno(fmt::format("write {} at byte {} of {}", path, written, bytes.size()), errno);
+      return fail_errno(fmt::format("write {} at byte {} of {}", path, written, bytes.size()),
+                        errno);
     }
     written += static_cast<size_t>(n);
   }
@@ -74,7 +75,7 @@ Result<std::vector<uint8_t>> read_file(const std::string& path, uint64_t size_ma
   if (file.get() < 0) {
     return fail_errno(fmt::format("open {}", path), errno);
   }
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.get(), &info) != 0) {
     return fail_errno(fmt::format("stat {}", path), errno);
   }
@@ -97,8 +98,8 @@ Result<std::vector<uint8_t>> read_file(const std::string& path, uint64_t size_ma
       return fail_errno(fmt::format("read {}", path), errno);
     }
     if (n == 0) {
-      return fail(ErrorCode::io, "{}: became shorter while it was read ({} of {} bytes)", path, filled,
-                  bytes.size());
+      return fail(ErrorCode::io, "{}: became shorter while it was read ({} of {} bytes)", path,
+                  filled, bytes.size());
     }
     filled += static_cast<size_t>(n);
   }

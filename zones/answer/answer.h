@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Query in, answer out: the one answer logic, for UDP in the data plane and TCP in the control
+// plane. It runs in stages so that the data plane can run each stage over a burst of packets and
+// prefetch for the next one:
+//
+//   parse_query   message -> Query                     (query.h)
+//   find_zone     apex by suffix, prefetches the name's slot
+//   find_node     the name's entry, prefetches its RRsets
+//   decide        who asks what, how large may it be -> Reply
+//   compose       Reply -> message, in place
+//
+// Answers are precompiled bodies: composing keeps the header's id and the question's bytes (so the
+// case of the name survives), appends the body and an OPT record, and sets counts and flags.
+// Nothing here allocates, locks or reads a clock. All functions are pure and thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "zones/answer/outcome.h"
+#include "zones/answer/query.h"
+#include "zones/snapshot/snapshot.h"
+
+namespace merlon::answer {
+
+enum class Transport : uint8_t { udp, tcp };
+
+struct Limits {
+  Transport transport = Transport::udp;
+  // The largest UDP answer that we send whatever the client allows (DNS flag day 2020), and what
+  // our own OPT record announces.
+  uint16_t udp_size_max = 1232;
+};
+
+struct Lookup {
+  const snapshot::LoadedZone* zone = nullptr;
+  const snapshot::NodeEntry* node = nullptr;
+  uint64_t hash = 0;
+};
+
+enum class Ede : uint8_t { none, prohibited, not_authoritative };  // RFC 8914
+
+struct Reply {
+  Outcome outcome = Outcome::drop_too_short;
+  Ede ede = Ede::none;
+  uint16_t pointer = 0;  // compression pointer to the apex, for the body's patched places
+  bool authoritative = false;
+  snapshot::Body body;  // size 0: none
+};
+
+inline constexpr size_t kOptSizeMax = 11 + 6;
+
+void find_zone(const snapshot::Snapshot& snapshot, const Query& query, Lookup& lookup);
+void find_node(const Query& query, Lookup& lookup);
+// `subject` is nullptr for a source that belongs to no device.
+Reply decide(const Query& query, const Lookup& lookup, const snapshot::Subject* subject,
+             const Limits& limits);
+// A reply without a lookup: what parse_query decided.
+Reply reply_without_lookup(Outcome outcome);
+
+// Whether the access entry alone settles it (unregistered, refuse, ignore), before any lookup.
+bool settled_by_access(const snapshot::Subject* subject, Reply& reply);
+
+// Turns the query in buffer[0..message_size) into the answer, in place. Returns its size, or 0 when
+// nothing is to be sent (a drop, or no room, which changes reply.outcome).
+size_t compose(const Query& query, Reply& reply, const Limits& limits, MutableBytes buffer,
+               size_t message_size);
+
+// The same for gathered writing: `head` receives header and question, `tail` the OPT record; the
+// body is sent from where it lies when it needs no patching, else it is copied to `head`.
+// REQUIRES: head holds the query and has room for 12 + 259 bytes and 2048 for patched bodies.
+struct Gathered {
+  size_t head_size = 0;
+  Bytes body;
+  size_t tail_size = 0;
+};
+Gathered compose_gathered(const Query& query, Reply& reply, const Limits& limits, MutableBytes head,
+                          std::span<uint8_t, kOptSizeMax> tail);
+
+// All stages for one query: the control plane's way, and the reference for the burst pipeline.
+Reply answer(const snapshot::Snapshot& snapshot, Bytes message, const snapshot::Subject* subject,
+             const Limits& limits, Query& query);
+
+}  // namespace merlon::answer

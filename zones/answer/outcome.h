@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can become of a query, as one list: enum, name, rcode, explanation, counter, test coverage.
+// Every packet that reaches the answer logic ends in exactly one outcome.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace merlon::answer {
+
+// name, rcode, what it means
+#define MERLON_ANSWER_OUTCOMES(X)                                                          \
+  X(answered, 0, "records of the asked type")                                              \
+  X(nodata, 0, "the name exists without the asked type")                                   \
+  X(nxdomain, 3, "the name does not exist in a zone that the source may see")              \
+  X(truncated, 0, "the answer is too large for UDP: TC set, come over TCP")                \
+  X(refused_unregistered, 5, "the source belongs to no device")                            \
+  X(refused_by_verb, 5, "the device's access entry says refuse")                           \
+  X(refused_not_ours, 5, "no zone that the source may see holds the name")                 \
+  X(refused_class, 5, "class other than IN")                                               \
+  X(formerr_question_count, 1, "other than one question")                                  \
+  X(formerr_record_count, 1, "answer or authority records in a query")                     \
+  X(formerr_name, 1, "the question's name is not an uncompressed name inside the message") \
+  X(formerr_question_short, 1, "the message ends inside the question")                     \
+  X(formerr_record, 1, "an additional record is malformed or runs past the message")       \
+  X(formerr_trailing, 1, "bytes behind the last record")                                   \
+  X(formerr_opt, 1, "OPT with a name, twice, as question type, or with malformed options") \
+  X(notimp_opcode, 4, "opcode other than QUERY")                                           \
+  X(notimp_type, 4, "transfer or other meta type")                                         \
+  X(notauth_tsig, 9, "signed with TSIG, and no key is known")                              \
+  X(badvers, 16, "EDNS version above 0")
+
+// Nothing is sent for these.
+#define MERLON_DROP_REASONS(X)                                            \
+  X(drop_too_short, "shorter than a DNS header")                          \
+  X(drop_not_a_query, "QR set: a response, answering could start a loop") \
+  X(drop_ignored_source, "the device's access entry says ignore")         \
+  X(drop_no_room, "the reply does not fit its buffer: a bug or a tiny MTU")
+
+enum class Outcome : uint8_t {
+#define MERLON_X(name, rcode, text) name,
+  MERLON_ANSWER_OUTCOMES(MERLON_X)
+#undef MERLON_X
+#define MERLON_X(name, text) name,
+      MERLON_DROP_REASONS(MERLON_X)
+#undef MERLON_X
+          count_
+};
+inline constexpr size_t kOutcomeCount = static_cast<size_t>(Outcome::count_);
+
+std::string_view to_string(Outcome outcome);
+std::string_view explain(Outcome outcome);
+
+constexpr bool is_drop(Outcome outcome) {
+  return outcome >= Outcome::drop_too_short;
+}
+
+constexpr uint16_t rcode_of(Outcome outcome) {
+  constexpr uint8_t kRcodes[] = {
+#define MERLON_X(name, rcode, text) rcode,
+      MERLON_ANSWER_OUTCOMES(MERLON_X)
+#undef MERLON_X
+  };
+  return is_drop(outcome) ? uint16_t{0} : uint16_t{kRcodes[static_cast<size_t>(outcome)]};
+}
+
+}  // namespace merlon::answer

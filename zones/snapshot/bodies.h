@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answer bodies: what stands behind the question, ready to be copied (FORMAT.md, "Bodies").
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "zones/base/error.h"
+#include "zones/name/name.h"
+#include "zones/snapshot/segment.h"
+
+namespace merlon::snapshot {
+
+struct BodyEntry {
+  uint32_t offset;
+  uint32_t size;
+  uint16_t answer_count;
+  uint16_t authority_count;
+  uint16_t additional_count;
+  uint16_t checksum;
+  uint32_t pointer_first;
+  uint16_t pointer_count;
+  uint16_t reserved;
+};
+static_assert(sizeof(BodyEntry) == 24 && std::has_unique_object_representations_v<BodyEntry>);
+
+// One body as the answer logic uses it: a view into a loaded segment, which must outlive it.
+struct Body {
+  const uint8_t* data = nullptr;
+  const uint16_t* pointers = nullptr;  // offsets of two-byte pointers to the apex
+  uint32_t size = 0;
+  uint16_t answer_count = 0;
+  uint16_t authority_count = 0;
+  uint16_t additional_count = 0;
+  uint16_t pointer_count = 0;
+  uint16_t checksum = 0;
+
+  Bytes bytes() const { return {data, size}; }
+};
+
+// Checked access to the body sections of a bodies or zone segment.
+class BodiesView {
+ public:
+  // Checks every entry, pointer and record. Errors: corruption with section and offset.
+  static Result<BodiesView> open(const Segment& segment);
+
+  size_t size() const { return index_.size(); }
+  // REQUIRES: index < size().
+  Body body(uint32_t index) const {
+    const BodyEntry& entry = index_[index];
+    return {.data = data_.data() + entry.offset,
+            .pointers = pointers_.data() + entry.pointer_first,
+            .size = entry.size,
+            .answer_count = entry.answer_count,
+            .authority_count = entry.authority_count,
+            .additional_count = entry.additional_count,
+            .pointer_count = entry.pointer_count,
+            .checksum = entry.checksum};
+  }
+  // The type that all answer records of the body share and that have the owner 0xC00C; 0 otherwise.
+  uint16_t answer_type(uint32_t index) const;
+
+ private:
+  std::span<const BodyEntry> index_;
+  std::span<const uint16_t> pointers_;
+  Bytes data_;
+};
+
+// Writes bodies. One body at a time: begin(), records.., end(). Record data is given in wire form;
+// names inside it are uncompressed.
+class BodiesBuilder {
+ public:
+  enum class Owner : uint8_t { qname, apex };
+  enum class Section : uint8_t { answer, authority, additional };
+  struct Record {
+    Section section = Section::answer;
+    Owner owner = Owner::qname;
+    uint16_t type = 0;
+    uint32_t ttl = 0;
+    Bytes data;
+  };
+
+  void begin();
+  // REQUIRES: sections in message order; data.size() <= 65535.
+  void add(const Record& record);
+  // The index of the finished body. Errors: invalid_argument when it exceeds what a message holds.
+  Result<uint32_t> end();
+
+  size_t size() const { return index_.size(); }
+  void write_sections(SegmentBuilder& builder) const;
+  std::vector<uint8_t> finish() const;  // a whole bodies segment
+
+ private:
+  std::vector<BodyEntry> index_;
+  std::vector<uint16_t> pointers_;
+  std::vector<uint8_t> data_;
+  BodyEntry open_{};
+};
+
+// Room that a body must leave in a message of 65,535 bytes: header, the longest question, OPT with
+// an extended error, and later a TSIG record.
+inline constexpr size_t kBodySizeMax = 65535 - 12 - 259 - 64;
+
+}  // namespace merlon::snapshot

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "zones/wire/wire.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstring>
+
+#include "zones/base/assert.h"
+
+namespace merlon::wire {
+
+std::string type_to_text(uint16_t type) {
+  switch (type) {
+    case type::a:
+      return "A";
+    case type::ns:
+      return "NS";
+    case type::cname:
+      return "CNAME";
+    case type::soa:
+      return "SOA";
+    case type::ptr:
+      return "PTR";
+    case type::txt:
+      return "TXT";
+    case type::aaaa:
+      return "AAAA";
+    case type::opt:
+      return "OPT";
+    case type::apl:
+      return "APL";
+    case type::any:
+      return "ANY";
+    default:
+      return fmt::format("TYPE{}", type);
+  }
+}
+
+bool Reader::take(size_t count) {
+  if (ok_ && count <= bytes_.size() - at_) {
+    at_ += count;
+    return true;
+  }
+  ok_ = false;
+  return false;
+}
+
+uint8_t Reader::u8() {
+  return take(1) ? bytes_[at_ - 1] : uint8_t{0};
+}
+uint16_t Reader::u16() {
+  return take(2) ? load_be16(bytes_.data() + at_ - 2) : uint16_t{0};
+}
+uint32_t Reader::u32() {
+  return take(4) ? load_be32(bytes_.data() + at_ - 4) : uint32_t{0};
+}
+void Reader::skip(size_t count) {
+  take(count);
+}
+
+Bytes Reader::bytes(size_t count) {
+  return take(count) ? bytes_.subspan(at_ - count, count) : Bytes{};
+}
+
+name::Name Reader::name() {
+  std::array<uint8_t, name::kWireSizeMax> wire;
+  size_t size = 0;
+  size_t at = at_;
+  size_t lowest = at_;  // pointers must go below every place visited, so a loop cannot close
+  bool jumped = false;
+  for (int hops = 0; ok_;) {
+    if (at >= bytes_.size()) {
+      break;
+    }
+    const size_t length = bytes_[at];
+    if ((length & 0xC0) == 0xC0) {
+      if (at + 1 >= bytes_.size() || ++hops > kPointerHopsMax) {
+        break;
+      }
+      const size_t target = ((length & 0x3F) << 8) | bytes_[at + 1];
+      if (!jumped) {
+        at_ = at + 2;
+        jumped = true;
+      }
+      if (target >= lowest) {
+        break;
+      }
+      lowest = target;
+      at = target;
+      continue;
+    }
+    if (length > name::kLabelSizeMax || length + 1 > bytes_.size() - at ||
+        length + 1 > wire.size() - size) {
+      break;
+    }
+    std::memcpy(wire.data() + size, bytes_.data() + at, length + 1);
+    size += length + 1;
+    at += length + 1;
+    if (length == 0) {
+      if (!jumped) {
+        at_ = at;
+      }
+      auto name = name::Name::from_wire({wire.data(), size});
+      if (name) {
+        return *name;
+      }
+      break;
+    }
+  }
+  ok_ = false;
+  return {};
+}
+
+bool Writer::take(size_t count) {
+  if (ok_ && count <= room_.size() - at_) {
+    at_ += count;
+    return true;
+  }
+  ok_ = false;
+  return false;
+}
+
+void Writer::u8(uint8_t value) {
+  if (take(1)) {
+    room_[at_ - 1] = value;
+  }
+}
+
+void Writer::u16(uint16_t value) {
+  if (take(2)) {
+    store_be16(room_.data() + at_ - 2, value);
+  }
+}
+
+void Writer::u32(uint32_t value) {
+  if (take(4)) {
+    store_be32(room_.data() + at_ - 4, value);
+  }
+}
+
+void Writer::bytes(Bytes bytes) {
+  if (take(bytes.size()) && !bytes.empty()) {
+    std::memcpy(room_.data() + at_ - bytes.size(), bytes.data(), bytes.size());
+  }
+}
+
+void Writer::patch_u16(size_t at, uint16_t value) {
+  if (ok_) {
+    MERLON_ASSERT(at + 2 <= at_);
+    store_be16(room_.data() + at, value);
+  }
+}
+
+uint16_t checksum_partial(Bytes bytes) {
+  uint64_t sum = 0;
+  size_t at = 0;
+  for (; at + 4 <= bytes.size(); at += 4) {
+    sum += load_be32(bytes.data() + at);  // two words at once; carries end up above bit 31
+  }
+  if (at + 2 <= bytes.size()) {
+    sum += load_be16(bytes.data() + at);
+    at += 2;
+  }
+  if (at < bytes.size()) {
+    sum += static_cast<uint64_t>(bytes[at]) << 8;
+  }
+  while ((sum >> 16) != 0) {
+    sum = (sum & 0xffff) + (sum >> 16);
+  }
+  return static_cast<uint16_t>(sum);
+}
+
+}  // namespace merlon::wire
