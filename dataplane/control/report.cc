@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/control/report.h"
+
+#include <nlohmann/json.hpp>
+
+namespace merlon::control {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Text in messages may hold bytes of damaged files; JSON must stay UTF-8.
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json counters_json(std::span<const stats::WorkerCounters> workers) {
+  Json outcomes = Json::object();
+  for (size_t i = 0; i < answer::kOutcomeCount; ++i) {
+    const auto outcome = static_cast<answer::Outcome>(i);
+    uint64_t sum = 0;
+    for (const stats::WorkerCounters& worker : workers) {
+      sum += worker.get(outcome);
+    }
+    outcomes[std::string(answer::to_string(outcome))] = sum;
+  }
+  Json io = Json::object();
+  for (size_t i = 0; i < stats::kIoCounterCount; ++i) {
+    const auto counter = static_cast<stats::IoCounter>(i);
+    uint64_t sum = 0;
+    for (const stats::WorkerCounters& worker : workers) {
+      sum += worker.get(counter);
+    }
+    io[std::string(stats::to_string(counter))] = sum;
+  }
+  return Json{{"outcomes", std::move(outcomes)}, {"io", std::move(io)}};
+}
+
+}  // namespace
+
+std::string status_json(const StatusFacts& facts) {
+  Json json{{"schema_version", 1},
+            {"version", facts.version},
+            {"engine", facts.engine},
+            {"engine_note", facts.engine_note},
+            {"worker_count", facts.worker_count},
+            {"listen", facts.listen},
+            {"started_unix_s", facts.started},
+            {"generation", facts.served == nullptr ? 0 : facts.served->generation()},
+            {"loaded_unix_s", facts.loaded},
+            {"last_load_error", facts.last_load_error},
+            {"zone_count", facts.served == nullptr ? 0 : facts.served->zones().size()},
+            {"name_count", facts.served == nullptr ? 0 : facts.served->node_count()},
+            {"snapshot_size_bytes", facts.served == nullptr ? 0 : facts.served->size_bytes()}};
+  return dump(json);
+}
+
+std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounters> workers) {
+  Json json{{"schema_version", 1}, {"generation", generation}};
+  json["total"] = counters_json(workers);
+  Json each = Json::array();
+  for (size_t i = 0; i < workers.size(); ++i) {
+    each.push_back(counters_json(workers.subspan(i, 1)));
+  }
+  json["workers"] = std::move(each);
+  return dump(json);
+}
+
+std::string loaded_json(uint64_t generation) {
+  return dump(Json{{"schema_version", 1}, {"generation", generation}});
+}
+
+std::string error_json(const Error& error) {
+  return dump(Json{{"schema_version", 1},
+                   {"error", {{"code", to_string(error.code)}, {"message", error.message}}}});
+}
+
+}  // namespace merlon::control

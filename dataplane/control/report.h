@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSON that the control socket answers with.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "dataplane/stats/counters.h"
+#include "zones/base/error.h"
+#include "zones/snapshot/snapshot.h"
+
+namespace merlon::control {
+
+struct StatusFacts {
+  std::string version;
+  std::string engine;       // in use
+  std::string engine_note;  // why not the one that was wanted, or ""
+  size_t worker_count = 0;
+  std::vector<std::string> listen;
+  int64_t started = 0;  // Unix seconds
+  int64_t loaded = 0;
+  std::string last_load_error;  // "" when the last load went well
+  const snapshot::Snapshot* served = nullptr;
+};
+
+std::string status_json(const StatusFacts& facts);
+std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounters> workers);
+std::string loaded_json(uint64_t generation);
+std::string error_json(const Error& error);
+
+}  // namespace merlon::control

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// merlon-dataplane: answers UDP queries from the published snapshot. Wiring only:
+//   settings -> sockets -> workers (engine + pipeline) <- live snapshot <- control socket
+// It starts from disk without the control plane and goes on without it. SIGHUP loads what is
+// current, SIGTERM and SIGINT stop.
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <ctime>
+#include <mutex>
+#include <thread>
+
+#include "dataplane/control/control.h"
+#include "dataplane/control/report.h"
+#include "dataplane/io/mmsg_io.h"
+#include "dataplane/io/uring_io.h"
+#include "dataplane/pipeline/worker.h"
+#include "dataplane/settings/settings.h"
+#include "zones/base/file.h"
+
+namespace merlon::dataplane {
+namespace {
+
+constexpr const char* kVersion = "0.1.0";
+
+void say(std::string_view text) {
+  fmt::print(stderr, "merlon-dataplane: {}\n", text);
+  std::fflush(stderr);
+}
+
+// Everything the process holds, in the order it is taken apart.
+class DataPlane {
+ public:
+  explicit DataPlane(Settings settings)
+      : settings_(std::move(settings)),
+        directory_(settings_.snapshot_directory),
+        live_(settings_.worker_count),
+        counters_(settings_.worker_count) {}
+
+  Status start() {
+    const auto key_text = read_file(settings_.manifest_key_file, 4096);
+    if (!key_text) {
+      return in("manifest_key_file (the control plane writes it at its first start)",
+                key_text.error());
+    }
+    const auto key = snapshot::parse_public_key(as_text(*key_text));
+    if (!key) {
+      return in(settings_.manifest_key_file, key.error());
+    }
+    trusted_ = *key;
+    started_ = std::time(nullptr);
+    load();  // an error is said and kept for `status`; the control plane may publish later
+    if (auto done = bind_sockets(); !done) {
+      return done;
+    }
+    auto control = control::ControlServer::start(
+        settings_.control_socket, [this](std::string_view command) { return handle(command); });
+    if (!control) {
+      return std::unexpected(control.error());
+    }
+    control_ = std::move(*control);
+    for (size_t i = 0; i < settings_.worker_count; ++i) {
+      threads_.emplace_back([this, i] { run(i); });
+    }
+    return {};
+  }
+
+  void stop() {
+    stop_.store(true);
+    for (std::thread& thread : threads_) {
+      thread.join();
+    }
+    control_.reset();
+  }
+
+  std::string load() {
+    const auto generation = live_.load_current(directory_, trusted_);
+    const std::lock_guard lock(facts_);
+    if (!generation) {
+      last_load_error_ = generation.error().message;
+      say(fmt::format("not loaded: {}", last_load_error_));
+      return control::error_json(generation.error());
+    }
+    last_load_error_.clear();
+    loaded_ = std::time(nullptr);
+    return control::loaded_json(*generation);
+  }
+
+ private:
+  Status bind_sockets() {
+    sockets_.resize(settings_.worker_count);
+    for (auto& own : sockets_) {
+      for (const io::Endpoint& endpoint : settings_.listen) {
+        auto socket = io::UdpSocket::bind(endpoint);
+        if (!socket) {
+          return std::unexpected(socket.error());
+        }
+        own.push_back(std::move(*socket));
+      }
+    }
+    return {};
+  }
+
+  void pin(size_t index) const {
+    if (settings_.cores.empty()) {
+      return;
+    }
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<size_t>(settings_.cores[index]), &set);
+    if (pthread_setaffinity_np(pthread_self(), sizeof set, &set) != 0) {
+      say(fmt::format("worker {}: core {} is not available, running unpinned", index,
+                      settings_.cores[index]));
+    }
+  }
+
+  // A worker thread: its engine is made here, because a ring belongs to the thread that made it.
+  void run(size_t index) {
+    pin(index);
+    stats::WorkerCounters& counters = counters_[index];
+    pipeline::Worker worker{
+        .index = index,
+        .live = live_,
+        .counters = counters,
+        .limits = {.transport = answer::Transport::udp, .udp_size_max = settings_.udp_size_max}};
+    if (settings_.engine != Engine::mmsg) {
+      auto engine = io::UringIo::create(sockets_[index], counters);
+      if (engine) {
+        note_engine("io_uring", "");
+        pipeline::run_worker(**engine, worker, stop_);
+        return;
+      }
+      note_engine("mmsg", fmt::format("io_uring refused: {}", engine.error().message));
+    } else {
+      note_engine("mmsg", "");
+    }
+    const auto engine = io::MmsgIo::create(sockets_[index], counters);
+    pipeline::run_worker(*engine, worker, stop_);
+  }
+
+  void note_engine(std::string_view engine, const std::string& note) {
+    const std::lock_guard lock(facts_);
+    if (engine_.empty()) {
+      say(note.empty() ? fmt::format("engine {}", engine)
+                       : fmt::format("{}; falling back to {}", note, engine));
+    }
+    engine_ = engine;
+    engine_note_ = note;
+  }
+
+  std::string handle(std::string_view command) {
+    const auto served = live_.served();
+    const uint64_t generation = served == nullptr ? 0 : served->generation();
+    if (command == "load") {
+      return load();
+    }
+    if (command == "stats") {
+      return control::stats_json(generation, counters_);
+    }
+    if (command == "status") {
+      const std::lock_guard lock(facts_);
+      control::StatusFacts facts{.version = kVersion,
+                                 .engine = engine_,
+                                 .engine_note = engine_note_,
+                                 .worker_count = settings_.worker_count,
+                                 .listen = {},
+                                 .started = started_,
+                                 .loaded = loaded_,
+                                 .last_load_error = last_load_error_,
+                                 .served = served.get()};
+      for (const io::UdpSocket& socket : sockets_.front()) {
+        facts.listen.push_back(socket.local().to_text());
+      }
+      return control::status_json(facts);
+    }
+    return control::error_json(
+        Error{ErrorCode::invalid_argument, "unknown command; there are load, status and stats"});
+  }
+
+  Settings settings_;
+  snapshot::Directory directory_;
+  snapshot::PublicKey trusted_{};
+  swap::LiveSlot live_;
+  std::vector<stats::WorkerCounters> counters_;
+  std::vector<std::vector<io::UdpSocket>> sockets_;  // per worker
+  std::unique_ptr<control::ControlServer> control_;
+  std::vector<std::thread> threads_;
+  std::atomic<bool> stop_{false};
+  std::mutex facts_;  // the members below
+  std::string engine_;
+  std::string engine_note_;
+  std::string last_load_error_;
+  int64_t started_ = 0;
+  int64_t loaded_ = 0;
+};
+
+int run(const std::string& config) {
+  auto settings = load_settings(config);
+  if (!settings) {
+    say(settings.error().message);
+    return 2;
+  }
+  // Blocked before any thread starts, so that only sigwait below sees them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    sigaddset(&signals, number);
+  }
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  DataPlane plane(std::move(*settings));
+  if (auto started = plane.start(); !started) {
+    say(started.error().message);
+    return 1;
+  }
+  say("ready");
+  int received = 0;
+  while (sigwait(&signals, &received) == 0 && received == SIGHUP) {
+    plane.load();
+  }
+  plane.stop();
+  say("stopped");
+  return 0;
+}
+
+}  // namespace
+}  // namespace merlon::dataplane
+
+int main(int argc, char** argv) {
+  CLI::App app("Merlon data plane: answers DNS over UDP from published snapshots");
+  std::string config = "/etc/merlon/merlon.toml";
+  app.add_option("--config", config, "TOML file with a [dataplane] section")->capture_default_str();
+  app.add_flag_callback(
+      "--example-config",
+      [] {
+        fmt::print("{}", merlon::dataplane::example_settings());
+        throw CLI::Success();
+      },
+      "print the section with defaults and exit");
+  app.set_version_flag("--version", merlon::dataplane::kVersion);
+  CLI11_PARSE(app, argc, argv);
+  return merlon::dataplane::run(config);
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/pipeline/burst.h"
+
+#include "zones/base/assert.h"
+
+namespace merlon::pipeline {
+namespace {
+
+using answer::Outcome;
+using io::Packet;
+
+void prefetch_sources(const swap::Live& live, std::span<Packet> burst) {
+  for (const Packet& packet : burst) {
+    live.sources->prefetch(packet.source);
+    __builtin_prefetch(packet.message);
+  }
+}
+
+// Messages -> queries. What needs no lookup is decided here.
+void parse(std::span<Packet> burst, BurstState& state) {
+  for (size_t i = 0; i < burst.size(); ++i) {
+    const Bytes message{burst[i].message, burst[i].size};
+    const answer::Parse parsed = answer::parse_query(message, state.queries[i], state.outcomes[i]);
+    if (parsed == answer::Parse::good) {
+      state.outcomes[i] = Outcome::count_;  // undecided
+    }
+  }
+}
+
+// Sources -> subjects. Returns how many packets need a lookup.
+size_t admit(const swap::Live& live, std::span<Packet> burst, BurstState& state) {
+  size_t pending = 0;
+  for (size_t i = 0; i < burst.size(); ++i) {
+    const Outcome outcome = state.outcomes[i];
+    if (outcome != Outcome::count_ && answer::is_drop(outcome)) {
+      state.replies[i] = answer::reply_without_lookup(outcome);
+      continue;
+    }
+    const uint32_t index = live.sources->find(burst[i].source);
+    state.subjects[i] = index == snapshot::kNoSubject ? nullptr : &live.snapshot->subject(index);
+    if (answer::settled_by_access(state.subjects[i], state.replies[i])) {
+      continue;
+    }
+    if (outcome != Outcome::count_) {
+      state.replies[i] = answer::reply_without_lookup(outcome);
+      continue;
+    }
+    state.pending[pending++] = static_cast<uint8_t>(i);
+  }
+  return pending;
+}
+
+void look_up(const swap::Live& live, std::span<const uint8_t> pending, BurstState& state) {
+  for (const uint8_t i : pending) {
+    answer::find_zone(*live.snapshot, state.queries[i], state.lookups[i]);
+  }
+  for (const uint8_t i : pending) {
+    answer::find_node(state.queries[i], state.lookups[i]);
+  }
+}
+
+void decide(std::span<const uint8_t> pending, const answer::Limits& limits, BurstState& state) {
+  for (const uint8_t i : pending) {
+    state.replies[i] =
+        answer::decide(state.queries[i], state.lookups[i], state.subjects[i], limits);
+    __builtin_prefetch(state.replies[i].body.data);
+  }
+}
+
+void compose(std::span<Packet> burst, const answer::Limits& limits, BurstState& state,
+             stats::WorkerCounters& counters) {
+  for (size_t i = 0; i < burst.size(); ++i) {
+    const MutableBytes buffer{burst[i].message, burst[i].capacity};
+    const size_t size =
+        answer::compose(state.queries[i], state.replies[i], limits, buffer, burst[i].size);
+    burst[i].reply_size = static_cast<uint32_t>(size);
+    counters.add(state.replies[i].outcome);
+  }
+}
+
+}  // namespace
+
+void answer_burst(const swap::Live& live, const answer::Limits& limits, std::span<Packet> burst,
+                  BurstState& state, stats::WorkerCounters& counters) {
+  MERLON_DASSERT(burst.size() <= io::kBurstMax);
+  prefetch_sources(live, burst);
+  parse(burst, state);
+  const size_t pending_count = admit(live, burst, state);
+  const std::span<const uint8_t> pending{state.pending.data(), pending_count};
+  look_up(live, pending, state);
+  decide(pending, limits, state);
+  compose(burst, limits, state, counters);
+  counters.add(stats::IoCounter::bursts);
+}
+
+void drop_burst(std::span<Packet> burst, stats::WorkerCounters& counters) {
+  for (Packet& packet : burst) {
+    packet.reply_size = 0;
+  }
+  counters.add(stats::IoCounter::drop_no_snapshot, burst.size());
+}
+
+}  // namespace merlon::pipeline

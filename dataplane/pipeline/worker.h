@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The worker loop: the whole life of a packet, in order. The snapshot is read once per burst; the
+// worker is quiescent while the engine waits.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <span>
+
+#include "dataplane/io/packet_io.h"
+#include "dataplane/pipeline/burst.h"
+#include "dataplane/stats/counters.h"
+#include "dataplane/swap/live.h"
+
+namespace merlon::pipeline {
+
+struct Worker {
+  size_t index = 0;
+  swap::LiveSlot& live;
+  stats::WorkerCounters& counters;
+  answer::Limits limits;
+};
+
+// One turn: a burst, if there is one. Returns the number of packets.
+template <io::PacketIo Io>
+size_t run_burst(Io& engine, Worker& worker, std::span<io::Packet> packets, BurstState& state) {
+  const std::span<io::Packet> burst = packets.first(engine.receive(packets));
+  if (burst.empty()) {
+    return 0;
+  }
+  const swap::Live* live = worker.live.enter(worker.index);
+  if (live != nullptr) {
+    answer_burst(*live, worker.limits, burst, state, worker.counters);
+  } else {
+    drop_burst(burst, worker.counters);
+  }
+  worker.live.leave(worker.index);  // replies are copies: nothing refers to the snapshot any more
+  engine.send(burst);
+  return burst.size();
+}
+
+// Until `stop`. Allocates its burst memory once, before the first packet.
+template <io::PacketIo Io>
+void run_worker(Io& engine, Worker& worker, const std::atomic<bool>& stop) {
+  std::array<io::Packet, io::kBurstMax> packets;
+  const auto state = std::make_unique<BurstState>();
+  while (!stop.load(std::memory_order_relaxed)) {
+    run_burst(engine, worker, packets, *state);
+  }
+}
+
+}  // namespace merlon::pipeline

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the workers serve, and how it is replaced under them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "dataplane/access/source_table.h"
+#include "dataplane/swap/quiescence.h"
+#include "zones/base/error.h"
+#include "zones/snapshot/snapshot.h"
+
+namespace merlon::swap {
+
+struct Live {
+  std::shared_ptr<const snapshot::Snapshot> snapshot;
+  std::shared_ptr<const access::SourceTable> sources;
+};
+
+class LiveSlot {
+ public:
+  explicit LiveSlot(size_t worker_count) : quiescence_(worker_count) {}
+  ~LiveSlot();
+
+  // Worker side. Between enter() and leave() the returned object stays; nullptr before the first
+  // replace().
+  const Live* enter(size_t worker) {
+    quiescence_.online(worker);
+    return live_.load();
+  }
+  void leave(size_t worker) { quiescence_.offline(worker); }
+
+  // Control side, any thread. Loads what `directory` names as current, sharing with what is
+  // served; on any error what is served stays. Returns the generation served.
+  Result<uint64_t> load_current(const snapshot::Directory& directory,
+                                const snapshot::PublicKey& trusted);
+  void replace(std::unique_ptr<const Live> next);
+  // What is served; nullptr when nothing is.
+  std::shared_ptr<const snapshot::Snapshot> served() const;
+
+ private:
+  Quiescence quiescence_;
+  snapshot::IndexKey key_ = snapshot::IndexKey::random();
+  std::atomic<const Live*> live_{nullptr};
+  mutable std::mutex control_;  // loads and replacements, never the workers
+};
+
+}  // namespace merlon::swap
