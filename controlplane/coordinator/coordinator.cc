@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/coordinator/coordinator.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include "controlplane/coordinator/membership.h"
+#include "controlplane/policy/protected_set.h"
+
+namespace merlon::coordinator {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr const char* kVersion = "0.1.0";
+constexpr int kStatusTimeoutMs = 5000;
+constexpr milliseconds kRefreshTick{1000};
+constexpr int64_t kRetryMaxS = 4 * 3600;
+
+// A feed that fails is asked again sooner than its interval, then ever more seldom; the back-off
+// is the time it has been bad for, so a restart does not forget it.
+int64_t next_attempt(const store::FeedRecord& record) {
+  const store::FeedState& state = record.state;
+  const int64_t interval = record.definition.interval_s;
+  if (state.health == store::FeedHealth::good || state.last_attempt == 0) {
+    return state.last_attempt == 0 ? 0 : state.last_attempt + interval;
+  }
+  const int64_t bad_for = state.last_good == 0 ? interval : state.last_attempt - state.last_good;
+  return state.last_attempt + std::clamp<int64_t>(bad_for / 2, 60, std::max(interval, kRetryMaxS));
+}
+
+}  // namespace
+
+Coordinator::Coordinator(store::Store& store, publish::Publisher& publisher,
+                         dns::SnapshotSlot& slot, Options options)
+    : store_(store), publisher_(publisher), slot_(slot), options_(std::move(options)) {}
+
+Coordinator::~Coordinator() {
+  stop();
+}
+
+Status Coordinator::start() {
+  started_ = std::time(nullptr);
+  bool build_needed = true;
+  if (const auto current = publisher_.directory().current()) {
+    auto snapshot = load(*current);
+    const auto catalogue = load_catalogue(*current);
+    if (snapshot) {
+      slot_.set(*snapshot);
+      build_needed = !catalogue || catalogue->revision != store_.revision();
+    } else {
+      spdlog::error("generation {} in force is not served: {}", *current, snapshot.error().message);
+    }
+  } else if (current.error().code != ErrorCode::not_found) {
+    spdlog::error("{}; a new generation is built", current.error().message);
+  }
+  if (build_needed) {
+    if (const auto built = build_snapshot(); !built) {
+      // What was served goes on being served; `status` says why.
+      spdlog::error("first build: {}", built.error().message);
+    }
+  } else {
+    const std::lock_guard lock(facts_mutex_);
+    built_revision_ = store_.revision();
+  }
+  builder_ = std::thread([this] { run_builder(); });
+  refresher_ = std::thread([this] { run_refresher(); });
+  return {};
+}
+
+void Coordinator::stop() {
+  {
+    const std::lock_guard lock(wake_mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread* thread : {&builder_, &refresher_}) {
+    if (thread->joinable()) {
+      thread->join();
+    }
+  }
+}
+
+void Coordinator::changed() {
+  {
+    const std::lock_guard lock(wake_mutex_);
+    ++change_count_;
+  }
+  wake_.notify_all();
+}
+
+void Coordinator::run_builder() {
+  uint64_t handled = 0;
+  std::unique_lock lock(wake_mutex_);
+  while (true) {
+    wake_.wait(lock, [&] { return stopping_ || change_count_ != handled; });
+    // Quiet for a moment, or changing for too long already.
+    const auto deadline = steady_clock::now() + milliseconds(options_.build_delay_max_ms);
+    while (!stopping_ && change_count_ != handled && steady_clock::now() < deadline) {
+      handled = change_count_;
+      wake_.wait_for(lock, milliseconds(options_.build_quiet_ms),
+                     [&] { return stopping_ || change_count_ != handled; });
+    }
+    if (stopping_) {
+      return;
+    }
+    handled = change_count_;
+    lock.unlock();
+    {
+      const std::lock_guard build_lock(build_mutex_);
+      bool stale = false;
+      {
+        const std::lock_guard facts_lock(facts_mutex_);
+        stale = built_revision_ != store_.revision();
+      }
+      if (stale) {
+        if (const auto built = build_locked(); !built) {
+          spdlog::error("build: {}", built.error().message);
+        }
+      }
+    }
+    lock.lock();
+  }
+}
+
+std::vector<std::string> Coordinator::due_feeds() const {
+  std::vector<std::string> due;
+  const auto records = store_.feeds();
+  if (!records) {
+    spdlog::error("reading feeds: {}", records.error().message);
+    return due;
+  }
+  const int64_t now = std::time(nullptr);
+  for (const store::FeedRecord& record : *records) {
+    if (record.definition.enabled && next_attempt(record) <= now) {
+      due.push_back(record.definition.id);
+    }
+  }
+  return due;
+}
+
+void Coordinator::run_refresher() {
+  while (true) {
+    {
+      std::unique_lock lock(wake_mutex_);
+      if (wake_.wait_for(lock, kRefreshTick, [&] { return stopping_; })) {
+        return;
+      }
+    }
+    for (const std::string& id : due_feeds()) {
+      {
+        const std::lock_guard lock(wake_mutex_);
+        if (stopping_) {
+          return;
+        }
+      }
+      if (const auto report = refresh_feed(id); !report) {
+        spdlog::error("refresh {}: {}", id, report.error().message);
+      }
+    }
+  }
+}
+
+std::mutex& Coordinator::mutex_of_feed(const std::string& id) {
+  const std::lock_guard lock(facts_mutex_);
+  auto& mutex = feed_mutexes_[id];
+  if (mutex == nullptr) {
+    mutex = std::make_unique<std::mutex>();
+  }
+  return *mutex;
+}
+
+Result<api::ControlPlaneStatus> Coordinator::status() {
+  api::ControlPlaneStatus status;
+  status.version = kVersion;
+  status.started = started_;
+  const auto records = store_.feeds();
+  const auto devices = store_.devices();
+  if (!records || !devices) {
+    return std::unexpected(records ? devices.error() : records.error());
+  }
+  status.feed_count = records->size();
+  status.feed_unhealthy_count = static_cast<uint64_t>(
+      std::count_if(records->begin(), records->end(), [](const store::FeedRecord& record) {
+        return record.definition.enabled && record.state.health != store::FeedHealth::good;
+      }));
+  status.device_count = devices->size();
+  status.generation = publisher_.directory().current().value_or(0);
+  const auto served = slot_.get();
+  status.tcp_generation = served == nullptr ? 0 : served->generation();
+  status.suffix = options_.compile.suffix.to_text();
+  const std::lock_guard lock(facts_mutex_);
+  status.last_build_error = last_build_error_;
+  status.dataplane = dataplane_word_;
+  return status;
+}
+
+Result<std::vector<store::FeedRecord>> Coordinator::feeds() {
+  return store_.feeds();
+}
+Result<store::FeedRecord> Coordinator::feed(const std::string& id) {
+  return store_.feed(id);
+}
+
+Status Coordinator::add_feed(const store::FeedDefinition& definition) {
+  auto added = store_.add_feed(definition);
+  if (added) {
+    spdlog::info("feed {} added: {}", definition.id, definition.url);
+  }
+  return added;
+}
+
+Status Coordinator::remove_feed(const std::string& id) {
+  const std::lock_guard lock(mutex_of_feed(id));
+  auto removed = store_.remove_feed(id, std::time(nullptr));
+  if (removed) {
+    spdlog::info("feed {} removed", id);
+    changed();
+  }
+  return removed;
+}
+
+Result<std::vector<store::Device>> Coordinator::devices() {
+  return store_.devices();
+}
+
+Result<store::Device> Coordinator::add_device(const store::Device& device) {
+  auto added = store_.add_device(device, std::time(nullptr));
+  if (added) {
+    changed();
+  }
+  return added;
+}
+
+Status Coordinator::remove_device(const std::string& name) {
+  auto removed = store_.remove_device(name);
+  if (removed) {
+    changed();
+  }
+  return removed;
+}
+
+Result<std::string> Coordinator::dataplane(const std::string& command) {
+  if (options_.dataplane_socket.empty()) {
+    return fail(ErrorCode::unsupported, "no data plane is configured: set dataplane_socket");
+  }
+  return publish::ask_dataplane(options_.dataplane_socket, command, kStatusTimeoutMs);
+}
+
+Result<api::CheckReport> Coordinator::check(const std::string& value) {
+  api::CheckReport report;
+  Result<std::vector<store::Observation>> observations;
+  if (const auto address = address::parse_address(value)) {
+    report.value = address::to_text(*address);
+    report.kind = "address";
+    report.protected_by = policy::protected_by(*address);
+    observations = store_.observations_of(*address);
+    if (const auto served = slot_.get(); served != nullptr) {
+      report.lists = names_that_carry(*served, *address);
+    }
+  } else if (address.error() != address::Fault::not_an_address) {
+    return fail(ErrorCode::invalid_argument, "\"{}\" {}", value, explain(address.error()));
+  } else if (const auto fault = name::host_name_fault(value); !fault.empty()) {
+    return fail(ErrorCode::invalid_argument,
+                "\"{}\" is neither an IP address nor a domain name ({}); give one address or name",
+                value, fault);
+  } else {
+    const auto parsed = name::Name::from_text(value);
+    if (!parsed) {
+      return std::unexpected(parsed.error());
+    }
+    report.value = parsed->folded().to_text();
+    report.value.pop_back();  // domains are stored without the final dot
+    report.kind = "domain";
+    observations = store_.observations_of_domain(report.value);
+  }
+  if (!observations) {
+    return std::unexpected(observations.error());
+  }
+  report.observations = std::move(*observations);
+  report.listed = std::any_of(report.observations.begin(), report.observations.end(),
+                              [](const store::Observation& one) { return one.listed; });
+  return report;
+}
+
+}  // namespace merlon::coordinator

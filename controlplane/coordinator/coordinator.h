@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the control plane's jobs in their order: fetch a feed -> believe it or not -> store it ->
+// compile -> publish -> serve over TCP -> tell the data plane. Answers the REST API meanwhile.
+//
+// Two threads of its own: one refreshes feeds when they are due, one builds when something changed
+// (after a short quiet time, so that a hundred changes make one build). Builds never overlap;
+// refreshes of different feeds may.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "controlplane/api/operations.h"
+#include "controlplane/compile/compile.h"
+#include "controlplane/dns/snapshot_slot.h"
+#include "controlplane/publish/publisher.h"
+#include "controlplane/store/store.h"
+#include "zones/snapshot/snapshot.h"
+
+namespace merlon::coordinator {
+
+struct Options {
+  compile::Settings compile;
+  std::string catalogue_path;    // a folder for what each generation's lists are
+  std::string dataplane_socket;  // "": none to tell
+  std::string contact;           // in the User-Agent of fetches
+  uint32_t build_quiet_ms = 500;
+  uint32_t build_delay_max_ms = 5000;
+};
+
+class Coordinator final : public api::Operations {
+ public:
+  // The references outlive the coordinator.
+  Coordinator(store::Store& store, publish::Publisher& publisher, dns::SnapshotSlot& slot,
+              Options options);
+  ~Coordinator() override;
+
+  // Serves what is in force on disk (a damaged one is said and replaced by a build), builds when
+  // the store has moved on since, and starts the threads.
+  Status start();
+  void stop();
+
+  Result<api::ControlPlaneStatus> status() override;
+  Result<std::vector<store::FeedRecord>> feeds() override;
+  Result<store::FeedRecord> feed(const std::string& id) override;
+  Status add_feed(const store::FeedDefinition& definition) override;
+  Status remove_feed(const std::string& id) override;
+  Result<api::RefreshReport> refresh_feed(const std::string& id) override;
+  Result<std::vector<api::ListInfo>> lists() override;
+  Result<api::ListInfo> list(const std::string& name) override;
+  Result<std::vector<store::Device>> devices() override;
+  Result<store::Device> add_device(const store::Device& device) override;
+  Status remove_device(const std::string& name) override;
+  Result<std::vector<api::SnapshotInfo>> snapshots() override;
+  Result<api::BuildReport> build_snapshot() override;
+  Result<api::BuildReport> activate_snapshot(uint64_t generation) override;
+  Result<api::BuildReport> rollback_snapshot() override;
+  Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
+  Result<std::string> dataplane(const std::string& command) override;
+  Result<api::CheckReport> check(const std::string& value) override;
+
+ private:
+  // What was built from what: kept per generation beside the snapshots.
+  struct Catalogue {
+    uint64_t revision = 0;  // of the store
+    std::vector<api::ListInfo> lists;
+  };
+  struct Built {
+    compile::Compiled compiled;
+    Catalogue catalogue;
+  };
+
+  // The build side; build_mutex_ is held.
+  Result<Built> compile_now();
+  compile::Serials serials_in_force() const;
+  Result<api::BuildReport> build_locked();
+  Result<std::shared_ptr<const snapshot::Snapshot>> load(uint64_t generation);
+  Status put_in_force(uint64_t generation, std::shared_ptr<const snapshot::Snapshot> snapshot);
+  std::string tell_dataplane();
+  Status save_catalogue(uint64_t generation, const Catalogue& catalogue) const;
+  Result<Catalogue> load_catalogue(uint64_t generation) const;
+  std::string catalogue_file(uint64_t generation) const;
+
+  void run_builder();
+  void run_refresher();
+  std::vector<std::string> due_feeds() const;
+  std::mutex& mutex_of_feed(const std::string& id);
+  void changed();
+
+  store::Store& store_;
+  publish::Publisher& publisher_;
+  dns::SnapshotSlot& slot_;
+  Options options_;
+  snapshot::IndexKey index_key_ = snapshot::IndexKey::random();
+  int64_t started_ = 0;
+
+  std::mutex build_mutex_;  // builds, activations
+  std::mutex facts_mutex_;  // the members up to the next mutex
+  std::string last_build_error_;
+  std::string dataplane_word_ = "not asked yet";
+  uint64_t built_revision_ = 0;
+  std::map<std::string, std::unique_ptr<std::mutex>> feed_mutexes_;
+
+  std::mutex wake_mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  uint64_t change_count_ = 0;
+  std::thread builder_;
+  std::thread refresher_;
+};
+
+}  // namespace merlon::coordinator

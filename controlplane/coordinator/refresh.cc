@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// One feed's turn: fetch, believe or quarantine, store.
+#include <spdlog/spdlog.h>
+
+#include <ctime>
+
+#include "controlplane/coordinator/coordinator.h"
+#include "controlplane/feeds/fetch.h"
+#include "controlplane/feeds/parse.h"
+
+namespace merlon::coordinator {
+namespace {
+
+using store::FeedHealth;
+using store::FeedState;
+
+// What the parser found, as state. Counts of the set are the store's business.
+void describe(const feeds::ParsedFeed& parsed, FeedState& state) {
+  state.format = to_string(parsed.format);
+  state.line_count = parsed.line_count;
+  state.rejected_count = parsed.rejected_count;
+  state.rejected_by_reason = parsed.rejected_by_reason;
+  state.rejected_examples = parsed.rejected_examples;
+}
+
+}  // namespace
+
+Result<api::RefreshReport> Coordinator::refresh_feed(const std::string& id) {
+  const std::lock_guard lock(mutex_of_feed(id));
+  const auto record = store_.feed(id);
+  if (!record) {
+    return std::unexpected(record.error());
+  }
+  const store::FeedDefinition& definition = record->definition;
+  api::RefreshReport report;
+  report.feed = id;
+  report.state = record->state;
+  FeedState& state = report.state;
+  const int64_t now = std::time(nullptr);
+  state.last_attempt = now;
+
+  // The last good copy stays in force on every way out but the last one.
+  const auto keep_last_good = [&](FeedHealth health,
+                                  const std::string& reason) -> Result<api::RefreshReport> {
+    state.health = health;
+    state.reason = reason;
+    spdlog::warn("feed {} {}: {}", id, to_string(health), reason);
+    if (auto stored = store_.set_feed_state(id, state); !stored) {
+      return std::unexpected(stored.error());
+    }
+    return report;
+  };
+
+  const auto fetched = feeds::fetch({.url = definition.url,
+                                     .etag = state.etag,
+                                     .last_modified = state.last_modified,
+                                     .timeout_s = definition.timeout_s,
+                                     .size_max_bytes = definition.size_max_bytes,
+                                     .contact = options_.contact});
+  if (!fetched) {
+    return keep_last_good(FeedHealth::failed, fetched.error().message);
+  }
+  if (fetched->outcome == feeds::FetchResult::Outcome::not_modified) {
+    report.not_modified = true;
+    state.health = FeedHealth::good;
+    state.reason.clear();
+    state.last_good = now;
+    if (auto stored = store_.set_feed_state(id, state); !stored) {
+      return std::unexpected(stored.error());
+    }
+    return report;
+  }
+  state.size_bytes = fetched->body.size();
+  const auto parsed = feeds::parse_feed(fetched->body, definition.format);
+  if (!parsed) {
+    // The validators of a copy that was not believed are not kept: it is fetched again.
+    return keep_last_good(FeedHealth::quarantined, parsed.error().message);
+  }
+  describe(*parsed, state);
+  state.health = FeedHealth::good;
+  state.reason.clear();
+  state.last_good = now;
+  state.etag = fetched->etag;
+  state.last_modified = fetched->last_modified;
+  if (state.last_changed == 0) {
+    state.last_changed = now;
+  }
+  FeedState applied = state;
+  const auto in_force = store_.set_of(id);
+  if (in_force && *in_force != parsed->set) {
+    applied.last_changed = now;
+  }
+  const auto summary = store_.apply(id, parsed->set, applied, now);
+  if (!summary) {
+    return std::unexpected(summary.error());
+  }
+  report.added = summary->added;
+  report.removed = summary->removed;
+  if (const auto stored = store_.feed(id)) {
+    state = stored->state;
+  }
+  spdlog::info("feed {} good: {} added, {} removed, {} unchanged, {} lines refused", id,
+               summary->added, summary->removed, summary->unchanged, state.rejected_count);
+  changed();
+  return report;
+}
+
+}  // namespace merlon::coordinator

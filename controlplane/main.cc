@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// merlon-controlplane: feeds, store, compile, publish, DNS over TCP and the REST API. Wiring only:
+//   settings -> store, publisher -> coordinator -> DNS over TCP, REST API
+// SIGTERM and SIGINT stop it; the data plane goes on without it.
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <exception>
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "controlplane/api/server.h"
+#include "controlplane/coordinator/coordinator.h"
+#include "controlplane/dns/server.h"
+#include "controlplane/publish/publisher.h"
+#include "controlplane/settings/settings.h"
+#include "controlplane/store/store.h"
+#include "zones/base/file.h"
+
+namespace merlon::controlplane {
+namespace {
+
+constexpr const char* kVersion = "0.1.0";
+
+int give_up(std::string_view what, const Error& error) {
+  spdlog::critical("{}: {}", what, error.message);
+  return 1;
+}
+
+// The state holds the signing key: it belongs to this user alone, but the data plane, which may
+// run as another, reads the snapshots and the public key.
+Status prepare_state(const Settings& settings) {
+  for (const std::string& path : {settings.state_directory, settings.catalogue_path()}) {
+    if (auto made = make_directories(path); !made) {
+      return made;
+    }
+  }
+  return {};
+}
+
+Result<snapshot::SigningKey> prepare_key(const Settings& settings) {
+  auto key = snapshot::SigningKey::load_or_create(settings.signing_key_path());
+  if (!key) {
+    return std::unexpected(key.error());
+  }
+  const std::string text = to_hex(key->public_key) + "\n";
+  const auto known = read_file(settings.public_key_path(), 4096);
+  if (!known || as_text(*known) != text) {
+    if (auto written = write_file_durably(settings.public_key_path(), as_bytes(text)); !written) {
+      return std::unexpected(written.error());
+    }
+  }
+  return key;
+}
+
+int run(const std::string& config) {
+  const auto settings = load_settings(config);
+  if (!settings) {
+    spdlog::critical("{}", settings.error().message);
+    return 2;
+  }
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  if (auto prepared = prepare_state(*settings); !prepared) {
+    return give_up("state directory", prepared.error());
+  }
+  const auto key = prepare_key(*settings);
+  if (!key) {
+    return give_up("signing key", key.error());
+  }
+  auto store = store::Store::open(settings->store_path());
+  if (!store) {
+    return give_up("store", store.error());
+  }
+  auto publisher = publish::Publisher::open(settings->snapshot_path(), *key,
+                                            {.generations_kept = settings->generations_kept});
+  if (!publisher) {
+    return give_up("snapshots", publisher.error());
+  }
+  dns::SnapshotSlot slot;
+  coordinator::Coordinator coordinator(**store, *publisher, slot,
+                                       {.compile = settings->compile,
+                                        .catalogue_path = settings->catalogue_path(),
+                                        .dataplane_socket = settings->dataplane_socket,
+                                        .contact = settings->contact});
+  dns::ServerOptions dns_options;
+  dns_options.listen = settings->dns_listen;
+  dns_options.threads = settings->dns_thread_count;
+  auto dns_server = dns::Server::start(dns_options, slot);
+  if (!dns_server) {
+    return give_up("DNS over TCP", dns_server.error());
+  }
+  if (auto started = coordinator.start(); !started) {
+    return give_up("start", started.error());
+  }
+  auto api_server = api::Server::start(coordinator, {.socket_path = settings->api_socket});
+  if (!api_server) {
+    return give_up("REST API", api_server.error());
+  }
+  spdlog::info("ready: DNS over TCP on {}, API on {}", fmt::join((*dns_server)->addresses(), ", "),
+               settings->api_socket);
+  int received = 0;
+  sigwait(&signals, &received);
+  spdlog::info("stopping");
+  api_server->reset();
+  coordinator.stop();
+  dns_server->reset();
+  return 0;
+}
+
+}  // namespace
+}  // namespace merlon::controlplane
+
+int main(int argc, char** argv) {
+  CLI::App app("Merlon control plane: feeds, store, compile, publish, DNS over TCP, REST API");
+  std::string config = "/etc/merlon/merlon.toml";
+  app.add_option("--config", config, "TOML file with a [controlplane] section")
+      ->capture_default_str();
+  app.add_flag_callback(
+      "--example-config",
+      [] {
+        fmt::print("{}", merlon::controlplane::example_settings());
+        throw CLI::Success();
+      },
+      "print the section with defaults and exit");
+  app.set_version_flag("--version", merlon::controlplane::kVersion);
+  CLI11_PARSE(app, argc, argv);
+  spdlog::set_default_logger(spdlog::stderr_color_mt("merlon-controlplane"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %n %^%l%$ %v");
+  try {
+    return merlon::controlplane::run(config);
+  } catch (const std::exception& error) {
+    spdlog::critical("stopped by an exception of a library: {}", error.what());
+    return 1;
+  }
+}

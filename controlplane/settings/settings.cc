@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/settings/settings.h"
+
+#include "zones/settings/settings.h"
+
+namespace merlon::controlplane {
+namespace {
+
+using settings::Kind;
+
+constexpr std::string_view kSection = "controlplane";
+constexpr settings::Option kOptions[] = {
+    {"suffix", Kind::text, "\"merlon.internal.\"", 0, 0,
+     "the zone of the shared lists: <list>.<suffix>"},
+    {"state_directory", Kind::text, "\"/var/lib/merlon\"", 0, 0,
+     "store, snapshots, signing key; readable by this process only"},
+    {"api_socket", Kind::text, "\"/run/merlon/control.sock\"", 0, 0,
+     "Unix socket of the REST API, for merlonctl"},
+    {"dataplane_socket", Kind::text, "\"/run/merlon/dataplane.sock\"", 0, 0,
+     "control socket of the data plane; empty: none to tell"},
+    {"dns_listen", Kind::text_list, R"(["127.0.0.1:5300", "[::1]:5300"])", 0, 0,
+     "TCP addresses to answer DNS on"},
+    {"dns_threads", Kind::number, "1", 1, 256, "threads that serve DNS over TCP"},
+    {"ttl_s", Kind::number, "900", 1, 86400, "TTL of list records in seconds"},
+    {"negative_ttl_s", Kind::number, "60", 1, 86400, "TTL of negative answers in seconds"},
+    {"addresses4_per_name", Kind::number, "4000", 1, 4000, "A records under one name"},
+    {"addresses6_per_name", Kind::number, "2300", 1, 2300, "AAAA records under one name"},
+    {"expand4_from_length", Kind::number, "24", 8, 32,
+     "IPv4 prefixes at least this long become A records; wider ones are in APL only"},
+    {"expand6_from_length", Kind::number, "124", 104, 128,
+     "IPv6 prefixes at least this long become AAAA records; wider ones are in APL only"},
+    {"test_address4", Kind::text, "\"192.0.2.1\"", 0, 0, "an address that every list carries"},
+    {"test_address6", Kind::text, "\"2001:db8::1\"", 0, 0,
+     "an address that every list with IPv6 carries"},
+    {"generations_kept", Kind::number, "32", 2, 100'000, "snapshots to keep for rollback"},
+    {"contact", Kind::text, "\"\"", 0, 0,
+     "e-mail or URL for the User-Agent of feed fetches; some publishers require one"},
+};
+
+Status read_test_addresses(const settings::Section& section, compile::Settings& out) {
+  const auto v4 = address::parse_address(section.text("test_address4"));
+  const auto v6 = address::parse_address(section.text("test_address6"));
+  if (!v4 || v4->family != address::Family::v4) {
+    return fail(ErrorCode::invalid_argument, "test_address4 is no IPv4 address");
+  }
+  if (!v6 || v6->family != address::Family::v6) {
+    return fail(ErrorCode::invalid_argument, "test_address6 is no IPv6 address");
+  }
+  out.test_address4 = static_cast<address::Bits4>(v4->bits);
+  out.test_address6 = v6->bits;
+  return {};
+}
+
+}  // namespace
+
+Result<Settings> load_settings(const std::string& path) {
+  const auto section = settings::Section::load(path, kSection, kOptions);
+  if (!section) {
+    return std::unexpected(section.error());
+  }
+  Settings result;
+  const auto suffix = name::Name::from_text(section->text("suffix"));
+  if (!suffix || suffix->is_root()) {
+    return fail(ErrorCode::invalid_argument, "{}: suffix: {}", path,
+                suffix ? "the root cannot be the suffix" : suffix.error().message);
+  }
+  result.compile.suffix = suffix->folded();
+  result.compile.ttl_s = static_cast<uint32_t>(section->number("ttl_s"));
+  result.compile.negative_ttl_s = static_cast<uint32_t>(section->number("negative_ttl_s"));
+  result.compile.addresses4_per_name =
+      static_cast<uint32_t>(section->number("addresses4_per_name"));
+  result.compile.addresses6_per_name =
+      static_cast<uint32_t>(section->number("addresses6_per_name"));
+  result.compile.expand4_from_length = static_cast<int>(section->number("expand4_from_length"));
+  result.compile.expand6_from_length = static_cast<int>(section->number("expand6_from_length"));
+  if (auto done = read_test_addresses(*section, result.compile); !done) {
+    return in(path, done.error());
+  }
+  result.state_directory = section->text("state_directory");
+  result.api_socket = section->text("api_socket");
+  result.dataplane_socket = section->text("dataplane_socket");
+  result.dns_listen = section->text_list("dns_listen");
+  result.dns_thread_count = static_cast<unsigned>(section->number("dns_threads"));
+  result.generations_kept = static_cast<size_t>(section->number("generations_kept"));
+  result.contact = section->text("contact");
+  return result;
+}
+
+std::string example_settings() {
+  return settings::example(kSection, kOptions);
+}
+
+}  // namespace merlon::controlplane

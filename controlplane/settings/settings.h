@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The [controlplane] section, as plain values fixed at start.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "controlplane/compile/compile.h"
+#include "zones/base/error.h"
+
+namespace merlon::controlplane {
+
+struct Settings {
+  compile::Settings compile;
+  std::string state_directory;
+  std::string api_socket;
+  std::string dataplane_socket;
+  std::vector<std::string> dns_listen;
+  unsigned dns_thread_count = 1;
+  size_t generations_kept = 32;
+  std::string contact;
+
+  std::string store_path() const { return state_directory + "/store"; }
+  std::string snapshot_path() const { return state_directory + "/snapshots"; }
+  std::string catalogue_path() const { return state_directory + "/catalogue"; }
+  std::string signing_key_path() const { return state_directory + "/manifest.key"; }
+  std::string public_key_path() const { return state_directory + "/manifest.pub"; }
+};
+
+// Errors: invalid_argument with file and line.
+Result<Settings> load_settings(const std::string& path);
+// The section with defaults and explanations.
+std::string example_settings();
+
+}  // namespace merlon::controlplane
