@@ -15,7 +15,8 @@ constexpr Bits6 kMappedPrefix = Bits6{0xffff} << 32;  // ::ffff:0:0/96
 
 // A decimal number of at most three digits; no sign, no blank.
 std::optional<unsigned> parse_small(std::string_view text) {
-  if (text.empty() || text.size() > 3 || text.find_first_not_of(kDigits) != std::string_view::npos) {
+  if (text.empty() || text.size() > 3 ||
+      text.find_first_not_of(kDigits) != std::string_view::npos) {
     return std::nullopt;
   }
   unsigned value = 0;
@@ -213,8 +214,8 @@ Parsed<AnyPrefix> parse_prefix(std::string_view text, bool* host_bits_set) {
     }
     prefix.length = *length;
   }
-  const Bits6 mask = width == 32 ? Bits6{host_mask<Bits4>(prefix.length)}
-                                 : host_mask<Bits6>(prefix.length);
+  const Bits6 mask =
+      width == 32 ? Bits6{host_mask<Bits4>(prefix.length)} : host_mask<Bits6>(prefix.length);
   if (host_bits_set != nullptr) {
     *host_bits_set = (prefix.bits & mask) != 0;
   }
@@ -296,6 +297,12 @@ std::string to_text_v4(Bits4 bits) {
 }
 
 std::string to_text_v6(Bits6 bits) {
+  // inet_ntop writes ::1:0 as ::0.1.0.0, taking it for an IPv4-compatible address, a form that RFC
+  // 4291 gave up; RFC 5952 keeps dotted quads for prefixes that are known to hold them.
+  if ((bits >> 32) == 0 && (bits >> 16) != 0) {
+    return fmt::format("::{:x}:{:x}", static_cast<unsigned>(bits >> 16),
+                       static_cast<unsigned>(bits & 0xffff));
+  }
   std::array<uint8_t, 16> bytes{};
   store_network(bits, bytes.data());
   std::array<char, INET6_ADDRSTRLEN> text{};
@@ -313,7 +320,11 @@ std::string to_text(const AnyPrefix& prefix) {
   return prefix.length == width ? text : fmt::format("{}/{}", text, prefix.length);
 }
 
-std::string to_text(const Range<Bits4>& range) { return range_to_text<Bits4>(range, &to_text_v4); }
-std::string to_text(const Range<Bits6>& range) { return range_to_text<Bits6>(range, &to_text_v6); }
+std::string to_text(const Range<Bits4>& range) {
+  return range_to_text<Bits4>(range, &to_text_v4);
+}
+std::string to_text(const Range<Bits6>& range) {
+  return range_to_text<Bits6>(range, &to_text_v6);
+}
 
 }  // namespace merlon::address

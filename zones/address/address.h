@@ -26,13 +26,13 @@ inline constexpr Bits kAllOnes = static_cast<Bits>(~Bits{0});
 enum class Family : uint8_t { v4 = 4, v6 = 6 };
 
 // Why a text is not an address, prefix or range. One list gives enum, name and explanation.
-#define MERLON_ADDRESS_FAULTS(X)                                                             \
-  X(not_an_address, "is not an IP address, prefix or range")                                 \
-  X(leading_zero, "has an octet with a leading zero, which may be octal or decimal")         \
-  X(octet_too_large, "has an octet above 255")                                               \
-  X(bad_prefix_length, "has a prefix length that is not a number within the address width")  \
-  X(bad_netmask, "has a netmask that is not a run of ones followed by zeros")                \
-  X(range_reversed, "is a range whose end is below its start")                               \
+#define MERLON_ADDRESS_FAULTS(X)                                                            \
+  X(not_an_address, "is not an IP address, prefix or range")                                \
+  X(leading_zero, "has an octet with a leading zero, which may be octal or decimal")        \
+  X(octet_too_large, "has an octet above 255")                                              \
+  X(bad_prefix_length, "has a prefix length that is not a number within the address width") \
+  X(bad_netmask, "has a netmask that is not a run of ones followed by zeros")               \
+  X(range_reversed, "is a range whose end is below its start")                              \
   X(families_differ, "is a range with one IPv4 and one IPv6 end")
 
 enum class Fault : uint8_t {
@@ -64,10 +64,10 @@ struct Range {
 
 template <class Bits>
 constexpr Bits host_mask(int length) {
-  return length == 0 ? kAllOnes<Bits>
-                     : static_cast<Bits>(length >= kWidth<Bits>
-                                             ? Bits{0}
-                                             : static_cast<Bits>(kAllOnes<Bits> >> length));
+  return length == 0
+             ? kAllOnes<Bits>
+             : static_cast<Bits>(
+                   length >= kWidth<Bits> ? Bits{0} : static_cast<Bits>(kAllOnes<Bits> >> length));
 }
 
 // A CIDR prefix; the host bits are zero.
@@ -113,7 +113,7 @@ Parsed<AnyPrefix> parse_prefix(std::string_view text, bool* host_bits_set = null
 // A prefix or address as above, or "first-last" with optional blanks around the dash.
 Parsed<AnyRange> parse_range(std::string_view text, bool* host_bits_set = nullptr);
 
-std::string to_text(const Address& address);  // RFC 5952 for IPv6
+std::string to_text(const Address& address);   // RFC 5952 for IPv6
 std::string to_text(const AnyPrefix& prefix);  // "192.0.2.1" or "192.0.2.0/24"
 std::string to_text_v4(Bits4 bits);
 std::string to_text_v6(Bits6 bits);

@@ -22,9 +22,8 @@ void append_merged(std::vector<Range<Bits>>& out, Range<Bits> range) {
 
 template <class Bits>
 RangeSet<Bits> RangeSet<Bits>::from_unsorted(std::vector<Range<Bits>> ranges) {
-  std::sort(ranges.begin(), ranges.end(), [](const Range<Bits>& a, const Range<Bits>& b) {
-    return a.first < b.first;
-  });
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range<Bits>& a, const Range<Bits>& b) { return a.first < b.first; });
   RangeSet set;
   for (const Range<Bits>& range : ranges) {
     append_merged(set.ranges_, range);

@@ -7,8 +7,9 @@ namespace merlon {
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
 }
 
-#define MERLON_ASSERT(expression) \
-  ((expression) ? static_cast<void>(0) : ::merlon::assertion_failed(#expression, __FILE__, __LINE__))
+#define MERLON_ASSERT(expression)      \
+  ((expression) ? static_cast<void>(0) \
+                : ::merlon::assertion_failed(#expression, __FILE__, __LINE__))
 
 #ifdef MERLON_DEBUG_CHECKS
 #define MERLON_DASSERT(expression) MERLON_ASSERT(expression)

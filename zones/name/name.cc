@@ -25,7 +25,9 @@ bool is_plain(uint8_t c) {
          c == '_' || c == '*' || c == '/' || c == '+';
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 // Reads one possibly escaped character at text[at]; moves at behind it.
 Result<uint8_t> read_character(std::string_view text, size_t& at) {
