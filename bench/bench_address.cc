@@ -15,7 +15,7 @@
 namespace merlon::address {
 namespace {
 
-enum class Kind { v4, v6, mixed };
+enum class Kind : uint8_t { v4, v6, mixed };
 
 Bits6 random_v6(std::mt19937_64& random) {
   return (Bits6{0x20010db8} << 96) | (Bits6{random() & 0xffff} << 64) | random();

@@ -156,6 +156,7 @@ TEST_F(File, ThreadsThatWriteOnePathEachLeaveAWholeFile) {
     }
   };
   std::vector<std::jthread> threads;
+  threads.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back(writer, static_cast<char>('a' + i));
   }
