@@ -182,6 +182,11 @@ class TidyTest(unittest.TestCase):
         self.expect({"dataplane/io/reasons.h": CLEAN["dataplane/io/reasons.h"]
                      + "#include <mutex>\n"}, "dataplane/io/reasons.h:4: packet-path: mutex")
 
+    def test_packet_path_mark_covers_its_line_or_the_next_one_and_no_more(self):
+        self.expect({"dataplane/io/reasons.h": CLEAN["dataplane/io/reasons.h"]
+                     + f"{tidy.START_UP_ONLY}\nint* a = new int;\nint* b = new int;\n"},
+                    "dataplane/io/reasons.h:6: packet-path: new")
+
     def test_folder_tables(self):
         text = CLEAN["ARCHITECTURE.md"]
         self.expect({"ARCHITECTURE.md": text.replace("| `zones/base` | b |\n", "")},
