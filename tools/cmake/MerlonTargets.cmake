@@ -117,15 +117,19 @@ function(merlon_check_layering)
   foreach(library IN LISTS libraries)
     merlon_reach(${library} reached)
     foreach(item IN LISTS reached)
-      if(library MATCHES "^merlon_zones_" AND item MATCHES "^merlon_(dataplane|controlplane|tools)_")
-        message(FATAL_ERROR "layering: ${library} reaches ${item}; zones depends on nothing of ours")
+      if(library MATCHES "^merlon_zones_" AND
+         item MATCHES "^merlon_(dataplane|controlplane|tools)_")
+        message(FATAL_ERROR
+                "layering: ${library} reaches ${item}; zones depends on nothing of ours")
       endif()
       if(library MATCHES "^merlon[_-]dataplane" AND
          item MATCHES "merlon_(controlplane|tools)_|RocksDB|rocksdb|CURL|curl|httplib|OpenSSL|ldns")
-        message(FATAL_ERROR "layering: ${library} reaches ${item}; the data plane links zones only")
+        message(FATAL_ERROR
+                "layering: ${library} reaches ${item}; the data plane links zones only")
       endif()
       if(library MATCHES "^merlon[_-]controlplane" AND item MATCHES "^merlon_(dataplane|tools)_")
-        message(FATAL_ERROR "layering: ${library} reaches ${item}; the control plane links zones only")
+        message(FATAL_ERROR
+                "layering: ${library} reaches ${item}; the control plane links zones only")
       endif()
     endforeach()
   endforeach()

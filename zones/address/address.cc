@@ -297,6 +297,12 @@ std::string to_text_v4(Bits4 bits) {
 }
 
 std::string to_text_v6(Bits6 bits) {
+  // inet_ntop writes ::1:0 as ::0.1.0.0, taking it for an IPv4-compatible address, a form that RFC
+  // 4291 gave up; RFC 5952 keeps dotted quads for prefixes that are known to hold them.
+  if ((bits >> 32) == 0 && (bits >> 16) != 0) {
+    return fmt::format("::{:x}:{:x}", static_cast<unsigned>(bits >> 16),
+                       static_cast<unsigned>(bits & 0xffff));
+  }
   std::array<uint8_t, 16> bytes{};
   store_network(bits, bytes.data());
   std::array<char, INET6_ADDRSTRLEN> text{};
