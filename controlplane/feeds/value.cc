@@ -105,11 +105,11 @@ bool is_hash(std::string_view token) {
 }
 
 Read<Value> read_host_name(std::string_view token) {
-  if (token.size() > 1 && token.back() == '.') {
-    token.remove_suffix(1);
-  }
   if (!name::host_name_fault(token).empty()) {
     return std::unexpected(RejectReason::bad_domain);
+  }
+  if (token.back() == '.') {  // one final dot is good; the check above refused two
+    token.remove_suffix(1);
   }
   Value value;
   value.kind = Value::Kind::name;

@@ -59,8 +59,8 @@ def names(seed, count, zone):
 
 def plain():
     sequence = Sequence(1)
-    lines = ["# Scanners seen by a honeypot that does not exist", "# address<TAB>number of sightings",
-             ""]
+    lines = ["# Scanners seen by a honeypot that does not exist",
+             "# address<TAB>number of sightings", ""]
     lines += [f"{quad(45 * 2**24 + sequence.below(2**24))}\t{9 - i * 9 // 600}" for i in range(600)]
     lines += ["192.0.2.77\t1", "2001:db8::77\t1", "2a0f:77::45\t1"]
     write("feeds/scanners.txt", "\n".join(lines) + "\n")
@@ -74,7 +74,8 @@ def plain():
     write("feeds/c2-servers.txt", "\n".join(lines) + "\n", newline="\r\n")
 
     large = networks(2, 420, 45, 28) + networks(3, 240, 185, 27)
-    write("feeds/bad-hosting.txt", "# 660 networks, 14400 addresses\n" + "\n".join(large) + "\n")
+    write("feeds/bad-hosting.txt",
+          "# 660 networks, 14400 addresses\n" + "\n".join(large) + "\n")
 
     sequence = Sequence(4)
     v6 = sorted({f"2a0f:{sequence.below(4096):x}:{sequence.below(4096):x}::/48"

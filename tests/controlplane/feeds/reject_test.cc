@@ -72,6 +72,8 @@ const Row kRows[] = {
     {address_not_name, Format::hosts, "0.0.0.0 45.1.2.3"},
     {bad_domain, Format::plain, "localhost"},
     {bad_domain, Format::plain, "a..example"},
+    {bad_domain, Format::plain, "panel.example.."},
+    {bad_domain, Format::hosts, "0.0.0.0 panel.example.."},
     {bad_domain, Format::plain, "-a.example"},
     {bad_domain, Format::plain,
      "b\xc3\xbc"
