@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/fuzz/fuzz_feed.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  merlon::feeds::fuzz_parse({data, size}, merlon::feeds::Format::dshield);
+  return 0;
+}
