@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a definition or a device must fulfil before it is stored. Errors are invalid_argument and
+// say which field, what it holds and what would be right.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "controlplane/store/model.h"
+#include "zones/base/error.h"
+
+namespace merlon::store {
+
+// [a-z0-9-]{1,40}, first and last a letter or a digit. `what` names it in the error: "feed id".
+Status check_label(std::string_view what, std::string_view text);
+
+Status check_definition(const FeedDefinition& definition);
+Status check_device(const Device& device);
+
+}  // namespace merlon::store
