@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/store/model.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+namespace merlon::store {
+namespace {
+
+// Indexed by the enumerator; `operator` is a word of the language, hence the underscore in C++.
+constexpr std::array<std::string_view, 2> kDirectionNames = {"block", "allow"};
+constexpr std::array<std::string_view, 4> kTierNames = {"community", "basic", "advanced",
+                                                        "operator"};
+constexpr std::array<std::string_view, 4> kHealthNames = {"never_fetched", "good", "failed",
+                                                          "quarantined"};
+
+template <class Enum, size_t kCount>
+std::string_view name_of(const std::array<std::string_view, kCount>& names, Enum value) {
+  const size_t index = static_cast<size_t>(value);
+  return index < kCount ? names[index] : "unknown";
+}
+
+template <class Enum, size_t kCount>
+bool value_of(const std::array<std::string_view, kCount>& names, std::string_view text, Enum& out) {
+  const auto found = std::find(names.begin(), names.end(), text);
+  if (found == names.end()) {
+    return false;
+  }
+  out = static_cast<Enum>(found - names.begin());
+  return true;
+}
+
+// By first address, the wider prefix before those inside it.
+template <class Bits>
+void sort_unique(std::vector<address::Prefix<Bits>>& prefixes) {
+  const auto before = [](const address::Prefix<Bits>& a, const address::Prefix<Bits>& b) {
+    return a.bits != b.bits ? a.bits < b.bits : a.length < b.length;
+  };
+  if (!std::is_sorted(prefixes.begin(), prefixes.end(), before)) {
+    std::sort(prefixes.begin(), prefixes.end(), before);
+  }
+  prefixes.erase(std::unique(prefixes.begin(), prefixes.end()), prefixes.end());
+}
+
+template <class Bits>
+address::RangeSet<Bits> merged(const std::vector<address::Prefix<Bits>>& prefixes) {
+  std::vector<address::Range<Bits>> ranges;
+  ranges.reserve(prefixes.size());
+  for (const address::Prefix<Bits>& prefix : prefixes) {
+    ranges.push_back(prefix.range());
+  }
+  return address::RangeSet<Bits>::from_unsorted(std::move(ranges));
+}
+
+}  // namespace
+
+address::IpSet FeedSet::addresses() const {
+  return {merged(v4), merged(v6)};
+}
+
+void FeedSet::normalise() {
+  sort_unique(v4);
+  sort_unique(v6);
+  if (!std::is_sorted(domains.begin(), domains.end())) {
+    std::sort(domains.begin(), domains.end());
+  }
+  domains.erase(std::unique(domains.begin(), domains.end()), domains.end());
+}
+
+std::string_view to_string(Direction direction) {
+  return name_of(kDirectionNames, direction);
+}
+std::string_view to_string(Tier tier) {
+  return name_of(kTierNames, tier);
+}
+std::string_view to_string(FeedHealth health) {
+  return name_of(kHealthNames, health);
+}
+
+bool parse_direction(std::string_view text, Direction& out) {
+  return value_of(kDirectionNames, text, out);
+}
+
+bool parse_tier(std::string_view text, Tier& out) {
+  return value_of(kTierNames, text, out);
+}
+
+}  // namespace merlon::store
