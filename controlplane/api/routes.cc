@@ -278,16 +278,27 @@ Reply no_such_path(std::string_view path) {
   return reply;
 }
 
-Status read_query(const Route& route, const Call& call, std::string& out) {
+// The route's query parameter out of "name=value&name=value". A + is a +, as in RFC 3986.
+Status read_query(const Route& route, std::string_view query, std::string& out) {
   size_t count = 0;
-  for (const auto& [name, value] : call.query) {
-    if (name != route.query || route.query.empty()) {
-      const std::array<std::string_view, 1> known = {route.query};
-      const std::string_view meant = nearest(name, known);
-      return fail(ErrorCode::invalid_argument, "unknown query parameter \"{}\"{}", name,
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    const size_t equals = std::min(pair.find('='), pair.size());
+    const std::string_view name = pair.substr(0, equals);
+    if (route.query.empty() || name != route.query) {
+      const std::string_view meant = nearest(name, std::array{route.query});
+      return fail(ErrorCode::invalid_argument, "unknown query parameter \"{}\"{}",
+                  name.substr(0, 60),
                   meant.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", meant));
     }
-    out = value;
+    std::optional<std::string> value =
+        percent_decoded(pair.substr(std::min(equals + 1, pair.size())));
+    if (!value) {
+      return fail(ErrorCode::invalid_argument, "the query parameter \"{}\" has a broken % escape",
+                  name);
+    }
+    out = std::move(*value);
     ++count;
   }
   if (!route.query.empty() && (count != 1 || out.empty())) {
@@ -300,7 +311,10 @@ Status read_query(const Route& route, const Call& call, std::string& out) {
 Reply run(Operations& operations, const Route& route, std::vector<std::string> captured,
           const Call& call) {
   Arguments arguments{operations, std::move(captured), "", Json::object()};
-  const Status query = read_query(route, call, arguments.query);
+  const size_t query_at = std::min(call.target.find('?'), call.target.size());
+  const std::string_view query_text =
+      call.target.substr(std::min(query_at + 1, call.target.size()));
+  const Status query = read_query(route, query_text, arguments.query);
   if (!query) {
     return refused(query.error());
   }
@@ -338,10 +352,11 @@ Reply error_reply(int http_status, std::string_view code, std::string_view messa
 
 Reply answer(Operations& operations, const Call& call) {
   try {
+    const std::string_view path = call.target.substr(0, call.target.find('?'));
     const std::string_view method = call.method == "HEAD" ? "GET" : call.method;
     std::vector<std::string_view> allowed;
     for (const Route& route : kRoutes) {
-      std::optional<std::vector<std::string>> captured = matched(route.path, call.path);
+      std::optional<std::vector<std::string>> captured = matched(route.path, path);
       if (!captured) {
         continue;
       }
@@ -351,10 +366,10 @@ Reply answer(Operations& operations, const Call& call) {
       allowed.push_back(route.method);
     }
     if (allowed.empty()) {
-      return no_such_path(call.path);
+      return no_such_path(path);
     }
     Reply reply = error_reply(405, "method_not_allowed",
-                              fmt::format("{} cannot be asked with {}; it takes {}", call.path,
+                              fmt::format("{} cannot be asked with {}; it takes {}", path,
                                           call.method, fmt::join(allowed, " and ")));
     reply.allow = fmt::format("{}", fmt::join(allowed, ", "));
     return reply;

@@ -6,7 +6,6 @@
 // unsupported_media_type.
 #pragma once
 
-#include <map>
 #include <string>
 #include <string_view>
 
@@ -17,8 +16,7 @@ namespace merlon::api {
 
 struct Call {
   std::string_view method;  // "GET", "POST", ..; "HEAD" is answered like "GET"
-  std::string_view path;    // still percent-encoded, without the query
-  std::multimap<std::string, std::string> query;
+  std::string_view target;  // as in the request line: percent-encoded path, ?, query
   std::string_view body;
 };
 

@@ -44,14 +44,6 @@ Reply too_large() {
                      fmt::format("the body may have at most {} bytes", kBodySizeMax));
 }
 
-Call call_of(const httplib::Request& request, std::string_view body) {
-  const std::string_view target = request.target;
-  return Call{.method = request.method,
-              .path = target.substr(0, target.find('?')),
-              .query = request.params,
-              .body = body};
-}
-
 // What is wrong with the way the body is sent; http_status 0: nothing.
 Reply body_fault(const httplib::Request& request) {
   if (request.has_header("Transfer-Encoding")) {
@@ -76,8 +68,9 @@ Reply body_fault(const httplib::Request& request) {
 
 bool has_body(const httplib::Request& request) {
   const std::string length = request.get_header_value("Content-Length");
-  return request.method != "GET" && request.method != "HEAD" &&
-         length.find_first_not_of('0') != std::string::npos;
+  const bool may_have_one = request.method == "POST" || request.method == "PUT" ||
+                            request.method == "PATCH" || request.method == "DELETE";
+  return may_have_one && length.find_first_not_of('0') != std::string::npos;
 }
 
 void set_up(UnixHttpServer& http, Operations& operations, const ServerOptions& options) {
@@ -102,18 +95,31 @@ void set_up(UnixHttpServer& http, Operations& operations, const ServerOptions& o
         if (has_body(request)) {
           return HandlerResponse::Unhandled;
         }
-        fill(answer(operations, call_of(request, "")), response);
+        fill(answer(operations, {.method = request.method, .target = request.target, .body = ""}),
+             response);
         return HandlerResponse::Handled;
       });
-  const httplib::Server::Handler with_body = [&operations](const httplib::Request& request,
-                                                           httplib::Response& response) {
-    fill(answer(operations, call_of(request, request.body)), response);
-  };
+  // Reading it here keeps the library from parsing it as a form, which `curl -d` says it is.
+  const httplib::Server::HandlerWithContentReader with_body =
+      [&operations](const httplib::Request& request, httplib::Response& response,
+                    const httplib::ContentReader& read) {
+        std::string body;
+        const bool complete = read([&body](const char* data, size_t size) {
+          body.append(data, size);
+          return true;
+        });
+        if (complete) {
+          fill(answer(operations,
+                      {.method = request.method, .target = request.target, .body = body}),
+               response);
+        } else if (response.status < 400) {
+          response.status = 400;  // the error handler adds the words
+        }
+      };
   http.Post(".*", with_body);
   http.Put(".*", with_body);
   http.Patch(".*", with_body);
   http.Delete(".*", with_body);
-  http.Options(".*", with_body);
 
   http.set_expect_100_continue_handler(
       [](const httplib::Request& request, httplib::Response& response) {
