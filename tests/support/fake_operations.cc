@@ -27,15 +27,16 @@ constexpr size_t kExampleSizeMax = 120;
 constexpr std::string_view kNeverBlock[] = {"10.0.0.0/8", "127.0.0.0/8", "192.168.0.0/16", "::1"};
 
 bool is_label(const std::string& text) {
-  return !text.empty() && text.size() <= 40 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
+  return !text.empty() && text.size() <= 40 && text.front() != '-' && text.back() != '-' &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
 }
 
 Status check_label(std::string_view what, const std::string& text) {
   if (!is_label(text)) {
-    return fail(ErrorCode::invalid_argument, "{} \"{}\": must be 1 to 40 of a-z, 0-9 and -", what,
-                text);
+    return fail(ErrorCode::invalid_argument, "{} \"{}\": must be 1 to 40 of a-z, 0-9 and inner -",
+                what, text);
   }
   return {};
 }
@@ -49,6 +50,19 @@ std::string_view trimmed(std::string_view text) {
   const size_t last = text.find_last_not_of(" \t\r");
   return first == std::string_view::npos ? std::string_view()
                                          : text.substr(first, last - first + 1);
+}
+
+// The path of a file:// URL, %XX decoded.
+std::string path_of(std::string_view url) {
+  std::string path;
+  for (size_t i = kScheme.size(); i < url.size(); ++i) {
+    uint8_t byte = static_cast<uint8_t>(url[i]);
+    if (url[i] == '%' && i + 2 < url.size() && from_hex(url.substr(i + 1, 2), {&byte, 1})) {
+      i += 2;
+    }
+    path.push_back(static_cast<char>(byte));
+  }
+  return path;
 }
 
 // One entry a line, # begins a comment.
@@ -323,7 +337,7 @@ Result<api::RefreshReport> FakeOperations::refresh_feed(const std::string& id) {
   const std::string& url = feed.record.definition.url;
   Result<std::vector<uint8_t>> bytes =
       url.starts_with(kScheme)
-          ? read_file(url.substr(kScheme.size()), feed.record.definition.size_max_bytes)
+          ? read_file(path_of(url), feed.record.definition.size_max_bytes)
           : fail(ErrorCode::unsupported, "{}: only file:// is fetched here", url);
   if (!bytes) {
     state.health = store::FeedHealth::failed;
