@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSON shapes of the REST API, one function a type. Keys carry their unit (interval_s,
+// size_bytes); counts are raw integers; times are RFC 3339 UTC texts, null for never. What a client
+// sends is read strictly: an unknown key, a wrong type or a missing key is an error that names it,
+// because a misspelt "severity" that is silently dropped is found months later.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "controlplane/api/operations.h"
+#include "controlplane/store/model.h"
+#include "zones/base/error.h"
+
+namespace merlon::api {
+
+using Json = nlohmann::ordered_json;
+
+inline constexpr int kSchemaVersion = 1;
+
+Json to_json(const store::FeedDefinition& definition);
+Json to_json(const store::FeedState& state);
+Json to_json(const store::FeedRecord& record);  // the definition's keys and "state"
+Json to_json(const store::Observation& observation);
+Json to_json(const store::Device& device);
+Json to_json(const RefreshReport& report);
+Json to_json(const ListInfo& list);
+Json to_json(const SnapshotInfo& snapshot);
+Json to_json(const BuildReport& report);
+Json to_json(const CheckReport& report);
+Json to_json(const ControlPlaneStatus& status);
+Json to_json(const Error& error);  // {"code","message"}
+
+// "2026-03-01T12:00:00Z", or null for 0 and for what no calendar reaches.
+Json time_to_json(int64_t unix_seconds);
+
+// One line of JSON. Bytes that are not UTF-8 (a feed may hold any) become U+FFFD.
+std::string to_text(const Json& json);
+
+// Errors: invalid_argument with line and column.
+Result<Json> parse_json(std::string_view text);
+
+// Keys that are absent keep the defaults of FeedDefinition. Errors: invalid_argument.
+Result<store::FeedDefinition> feed_from_json(const Json& json);
+Result<store::Device> device_from_json(const Json& json);
+// For calls that take nothing: anything but an empty object is an error.
+Status nothing_from_json(const Json& json);
+
+}  // namespace merlon::api

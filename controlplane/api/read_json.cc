@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading what clients send. A type is one constexpr table of its keys; read_object() walks the
+// body against the table, so that "unknown key", "missing key" and "wrong type" are said in one
+// place and in one form.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controlplane/api/json.h"
+#include "zones/address/address.h"
+#include "zones/base/nearest.h"
+
+namespace merlon::api {
+namespace {
+
+constexpr size_t kQuotedSizeMax = 60;
+
+enum class Need : uint8_t { required, optional };
+
+template <class T>
+struct Field {
+  std::string_view key;
+  Need need;
+  Status (*read)(const Json& value, T& out);
+};
+
+// The value as sent, short enough for a message.
+std::string quoted(const Json& value) {
+  if (value.is_structured()) {
+    return value.is_array() ? "an array" : "an object";
+  }
+  std::string text = to_text(value);
+  if (text.size() > kQuotedSizeMax) {
+    text.resize(kQuotedSizeMax);
+    text += "...";
+  }
+  return text;
+}
+
+Status read_text(const Json& value, std::string& out) {
+  if (!value.is_string()) {
+    return fail(ErrorCode::invalid_argument, "must be a string, not {}", quoted(value));
+  }
+  out = value.get<std::string>();
+  return {};
+}
+
+Status read_required_text(const Json& value, std::string& out) {
+  const Status read = read_text(value, out);
+  if (read && out.empty()) {
+    return fail(ErrorCode::invalid_argument, "must not be empty");
+  }
+  return read;
+}
+
+Status read_switch(const Json& value, bool& out) {
+  if (!value.is_boolean()) {
+    return fail(ErrorCode::invalid_argument, "must be true or false, not {}", quoted(value));
+  }
+  out = value.get<bool>();
+  return {};
+}
+
+template <std::unsigned_integral T>
+Status read_integer(const Json& value, T minimum, T maximum, T& out) {
+  if (!value.is_number_unsigned() || value.get<uint64_t>() < minimum ||
+      value.get<uint64_t>() > maximum) {
+    return fail(ErrorCode::invalid_argument, "must be an integer from {} to {}, not {}", minimum,
+                maximum, quoted(value));
+  }
+  out = static_cast<T>(value.get<uint64_t>());
+  return {};
+}
+
+Status read_tier(const Json& value, store::Tier& out) {
+  if (!value.is_string() || !store::parse_tier(value.get<std::string>(), out)) {
+    return fail(ErrorCode::invalid_argument,
+                R"(must be "community", "basic", "advanced" or "operator", not {})", quoted(value));
+  }
+  return {};
+}
+
+Status read_direction(const Json& value, store::Direction& out) {
+  if (!value.is_string() || !store::parse_direction(value.get<std::string>(), out)) {
+    return fail(ErrorCode::invalid_argument, R"(must be "block" or "allow", not {})",
+                quoted(value));
+  }
+  return {};
+}
+
+// A source decides who is answered, so "192.0.2.1/24" is asked back instead of being widened.
+Status read_source(const Json& value, address::AnyPrefix& out) {
+  if (!value.is_string()) {
+    return fail(ErrorCode::invalid_argument, "must be addresses or prefixes as strings, not {}",
+                quoted(value));
+  }
+  const std::string text = value.get<std::string>();
+  bool host_bits_set = false;
+  const auto prefix = address::parse_prefix(text, &host_bits_set);
+  if (!prefix) {
+    return fail(ErrorCode::invalid_argument, "{} {}", quoted(value),
+                address::explain(prefix.error()));
+  }
+  if (host_bits_set) {
+    return fail(ErrorCode::invalid_argument, "{} has bits set behind its length: {} is the prefix",
+                quoted(value), address::to_text(*prefix));
+  }
+  out = *prefix;
+  return {};
+}
+
+Status read_sources(const Json& value, std::vector<address::AnyPrefix>& out) {
+  if (!value.is_array() || value.empty()) {
+    return fail(ErrorCode::invalid_argument,
+                "must be an array of at least one address or prefix, not {}",
+                value.is_array() ? "an empty one" : quoted(value));
+  }
+  for (const Json& item : value) {
+    address::AnyPrefix source;
+    const Status read = read_source(item, source);
+    if (!read) {
+      return read;
+    }
+    out.push_back(source);
+  }
+  return {};
+}
+
+using store::Device;
+using store::FeedDefinition;
+constexpr uint32_t kSecondsMax = std::numeric_limits<uint32_t>::max();
+constexpr uint64_t kSizeMax = uint64_t{1} << 40;
+
+#define MERLON_READ(T, ...) [](const Json& v, T& out) -> Status { return __VA_ARGS__; }
+
+constexpr auto kFeedFields = std::to_array<Field<FeedDefinition>>({
+    {"id", Need::required, MERLON_READ(FeedDefinition, read_required_text(v, out.id))},
+    {"title", Need::optional, MERLON_READ(FeedDefinition, read_text(v, out.title))},
+    {"url", Need::required, MERLON_READ(FeedDefinition, read_required_text(v, out.url))},
+    {"format", Need::optional, MERLON_READ(FeedDefinition, read_required_text(v, out.format))},
+    {"category", Need::optional, MERLON_READ(FeedDefinition, read_required_text(v, out.category))},
+    {"severity", Need::optional,
+     MERLON_READ(FeedDefinition, read_integer<uint8_t>(v, 0, 5, out.severity))},
+    {"confidence", Need::optional,
+     MERLON_READ(FeedDefinition, read_integer<uint8_t>(v, 0, 100, out.confidence))},
+    {"direction", Need::optional, MERLON_READ(FeedDefinition, read_direction(v, out.direction))},
+    {"tier", Need::optional, MERLON_READ(FeedDefinition, read_tier(v, out.tier))},
+    {"in_basic", Need::optional, MERLON_READ(FeedDefinition, read_switch(v, out.in_basic))},
+    {"enabled", Need::optional, MERLON_READ(FeedDefinition, read_switch(v, out.enabled))},
+    {"interval_s", Need::optional,
+     MERLON_READ(FeedDefinition, read_integer<uint32_t>(v, 1, kSecondsMax, out.interval_s))},
+    {"timeout_s", Need::optional,
+     MERLON_READ(FeedDefinition, read_integer<uint32_t>(v, 1, kSecondsMax, out.timeout_s))},
+    {"size_max_bytes", Need::optional,
+     MERLON_READ(FeedDefinition, read_integer<uint64_t>(v, 1, kSizeMax, out.size_max_bytes))},
+});
+
+constexpr auto kDeviceFields = std::to_array<Field<Device>>({
+    {"name", Need::required, MERLON_READ(Device, read_required_text(v, out.name))},
+    {"account", Need::required, MERLON_READ(Device, read_required_text(v, out.account))},
+    {"tier", Need::optional, MERLON_READ(Device, read_tier(v, out.tier))},
+    {"sources", Need::required, MERLON_READ(Device, read_sources(v, out.sources))},
+});
+
+#undef MERLON_READ
+
+std::unexpected<Error> unknown_key(const std::string& key,
+                                   std::span<const std::string_view> known) {
+  const std::string name = quoted(Json(key));
+  if (known.empty()) {
+    return fail(ErrorCode::invalid_argument, "unknown key {}; this call takes no keys", name);
+  }
+  const std::string_view meant = nearest(key, known);
+  if (!meant.empty()) {
+    return fail(ErrorCode::invalid_argument, "unknown key {}; did you mean \"{}\"?", name, meant);
+  }
+  return fail(ErrorCode::invalid_argument, "unknown key {}; the keys are {}", name,
+              fmt::join(known, ", "));
+}
+
+template <class T, size_t kCount>
+Result<T> read_object(const Json& json, const std::array<Field<T>, kCount>& fields) {
+  if (!json.is_object()) {
+    return fail(ErrorCode::invalid_argument, "the body must be a JSON object, not {}",
+                quoted(json));
+  }
+  std::vector<std::string_view> known;
+  for (const Field<T>& field : fields) {
+    known.push_back(field.key);
+  }
+  for (const auto& item : json.items()) {
+    if (std::find(known.begin(), known.end(), item.key()) == known.end()) {
+      return unknown_key(item.key(), known);
+    }
+  }
+  T out;
+  for (const Field<T>& field : fields) {
+    const auto found = json.find(field.key);
+    if (found == json.end()) {
+      if (field.need == Need::required) {
+        return fail(ErrorCode::invalid_argument, "missing key \"{}\"", field.key);
+      }
+      continue;
+    }
+    const Status read = field.read(*found, out);
+    if (!read) {
+      return in(fmt::format("\"{}\"", field.key), read.error());
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Json> parse_json(std::string_view text) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::exception& exception) {
+    // "[json.exception.parse_error.101] parse error at line 1, column 5: ..."
+    std::string_view what = exception.what();
+    const size_t end_of_tag = what.find("] ");
+    if (what.starts_with('[') && end_of_tag != std::string_view::npos) {
+      what.remove_prefix(end_of_tag + 2);
+    }
+    return fail(ErrorCode::invalid_argument, "the body is not JSON: {}", what);
+  }
+}
+
+Result<store::FeedDefinition> feed_from_json(const Json& json) {
+  return read_object(json, kFeedFields);
+}
+
+Result<store::Device> device_from_json(const Json& json) {
+  return read_object(json, kDeviceFields);
+}
+
+Status nothing_from_json(const Json& json) {
+  if (!json.is_object()) {
+    return fail(ErrorCode::invalid_argument, "the body must be empty or {{}}, not {}",
+                quoted(json));
+  }
+  if (!json.empty()) {
+    return unknown_key(json.items().begin().key(), {});
+  }
+  return {};
+}
+
+}  // namespace merlon::api

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/api/routes.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "zones/base/nearest.h"
+
+namespace merlon::api {
+namespace {
+
+// What a handler sees of a call that fits its route.
+struct Arguments {
+  Operations& operations;
+  std::vector<std::string> captured;  // the path's {parts}, decoded
+  std::string query;                  // the value of the route's query parameter
+  Json body;
+};
+
+using Handler = Result<Json> (*)(const Arguments&);
+
+enum class Takes : uint8_t { nothing, object };
+
+struct Route {
+  std::string_view method;
+  std::string_view path;
+  Takes takes;
+  std::string_view query;  // the one query parameter, required; "" when there is none
+  int http_status;         // of a success
+  Handler handle;
+};
+
+// {"schema_version":1, "<key>": value} of a Result.
+template <class T>
+Result<Json> wrap(std::string_view key, const Result<T>& result) {
+  if (!result) {
+    return std::unexpected(result.error());
+  }
+  Json json{{"schema_version", kSchemaVersion}};
+  json[std::string(key)] = to_json(*result);
+  return json;
+}
+
+template <class T>
+Result<Json> wrap(std::string_view key, const Result<std::vector<T>>& result) {
+  if (!result) {
+    return std::unexpected(result.error());
+  }
+  Json array = Json::array();
+  for (const T& item : *result) {
+    array.push_back(to_json(item));
+  }
+  Json json{{"schema_version", kSchemaVersion}};
+  json[std::string(key)] = std::move(array);
+  return json;
+}
+
+Result<Json> removed(std::string_view key, const std::string& name, const Status& status) {
+  if (!status) {
+    return std::unexpected(status.error());
+  }
+  Json json{{"schema_version", kSchemaVersion}};
+  json["removed"] = Json{{std::string(key), name}};
+  return json;
+}
+
+Result<uint64_t> parse_generation(const std::string& text) {
+  uint64_t generation = 0;
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, generation);
+  if (error != std::errc() || at != end) {
+    return fail(ErrorCode::invalid_argument, "generation \"{}\": must be a decimal number", text);
+  }
+  return generation;
+}
+
+Result<Json> add_feed(const Arguments& a) {
+  const Result<store::FeedDefinition> definition = feed_from_json(a.body);
+  if (!definition) {
+    return std::unexpected(definition.error());
+  }
+  const Status added = a.operations.add_feed(*definition);
+  if (!added) {
+    return std::unexpected(added.error());
+  }
+  return wrap("feed", a.operations.feed(definition->id));
+}
+
+Result<Json> add_device(const Arguments& a) {
+  const Result<store::Device> device = device_from_json(a.body);
+  if (!device) {
+    return std::unexpected(device.error());
+  }
+  return wrap("device", a.operations.add_device(*device));
+}
+
+Result<Json> verify_snapshot(const Arguments& a) {
+  const Result<uint64_t> generation = parse_generation(a.captured[0]);
+  if (!generation) {
+    return std::unexpected(generation.error());
+  }
+  const Result<std::vector<std::string>> lines = a.operations.verify_snapshot(*generation);
+  if (!lines) {
+    return std::unexpected(lines.error());
+  }
+  return Json{{"schema_version", kSchemaVersion},
+              {"verify", Json{{"generation", *generation}, {"good", *lines}}}};
+}
+
+Result<Json> activate_snapshot(const Arguments& a) {
+  const Result<uint64_t> generation = parse_generation(a.captured[0]);
+  if (!generation) {
+    return std::unexpected(generation.error());
+  }
+  return wrap("build", a.operations.activate_snapshot(*generation));
+}
+
+Result<Json> ask_dataplane(Operations& operations, const std::string& command) {
+  const Result<std::string> said = operations.dataplane(command);
+  if (!said) {
+    return std::unexpected(said.error());
+  }
+  Json json = Json::parse(*said, nullptr, false);
+  if (json.is_discarded()) {
+    return fail(ErrorCode::internal, "the data plane's answer to \"{}\" is not JSON", command);
+  }
+  return Json{{"schema_version", kSchemaVersion}, {"dataplane", std::move(json)}};
+}
+
+#define MERLON_HANDLE(...) [](const Arguments& a) -> Result<Json> { return __VA_ARGS__; }
+
+constexpr auto kRoutes = std::to_array<Route>({
+    {"GET", "/v1/status", Takes::nothing, "", 200,
+     MERLON_HANDLE(wrap("status", a.operations.status()))},
+    {"GET", "/v1/feeds", Takes::nothing, "", 200,
+     MERLON_HANDLE(wrap("feeds", a.operations.feeds()))},
+    {"POST", "/v1/feeds", Takes::object, "", 201, add_feed},
+    {"GET", "/v1/feeds/{id}", Takes::nothing, "", 200,
+     MERLON_HANDLE(wrap("feed", a.operations.feed(a.captured[0])))},
+    {"DELETE", "/v1/feeds/{id}", Takes::nothing, "", 200,
+     MERLON_HANDLE(removed("feed", a.captured[0], a.operations.remove_feed(a.captured[0])))},
+    {"POST", "/v1/feeds/{id}/refresh", Takes::nothing, "", 200,
+     MERLON_HANDLE(wrap("refresh", a.operations.refresh_feed(a.captured[0])))},
+    {"GET", "/v1/lists", Takes::nothing, "", 200,
+     MERLON_HANDLE(wrap("lists", a.operations.lists()))},
+    {"GET", "/v1/lists/{name}", Takes::nothing, "", 200,
+     MERLON_HANDLE(wrap("list", a.operations.list(a.captured[0])))},
+    {"GET", "/v1/devices", Takes::nothing, "", 200,
+     MERLON_HANDLE(wrap("devices", a.operations.devices()))},
+    {"POST", "/v1/devices", Takes::object, "", 201, add_device},
+    {"DELETE", "/v1/devices/{name}", Takes::nothing, "", 200,
+     MERLON_HANDLE(removed("device", a.captured[0], a.operations.remove_device(a.captured[0])))},
+    {"GET", "/v1/snapshots", Takes::nothing, "", 200,
+     MERLON_HANDLE(wrap("snapshots", a.operations.snapshots()))},
+    {"POST", "/v1/snapshots", Takes::nothing, "", 200,
+     MERLON_HANDLE(wrap("build", a.operations.build_snapshot()))},
+    {"GET", "/v1/snapshots/{generation}/verify", Takes::nothing, "", 200, verify_snapshot},
+    {"POST", "/v1/snapshots/{generation}/activate", Takes::nothing, "", 200, activate_snapshot},
+    {"POST", "/v1/snapshots/rollback", Takes::nothing, "", 200,
+     MERLON_HANDLE(wrap("build", a.operations.rollback_snapshot()))},
+    {"GET", "/v1/dataplane/status", Takes::nothing, "", 200,
+     MERLON_HANDLE(ask_dataplane(a.operations, "status"))},
+    {"GET", "/v1/dataplane/stats", Takes::nothing, "", 200,
+     MERLON_HANDLE(ask_dataplane(a.operations, "stats"))},
+    {"GET", "/v1/check", Takes::nothing, "value", 200,
+     MERLON_HANDLE(wrap("check", a.operations.check(a.query)))},
+});
+
+#undef MERLON_HANDLE
+
+int http_status_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::not_found:
+      return 404;
+    case ErrorCode::invalid_argument:
+      return 400;
+    case ErrorCode::conflict:
+      return 409;
+    case ErrorCode::unsupported:
+      return 422;
+    case ErrorCode::busy:
+      return 503;
+    case ErrorCode::corruption:
+    case ErrorCode::io:
+    case ErrorCode::internal:
+      return 500;
+  }
+  return 500;
+}
+
+Reply refused(const Error& error) {
+  return error_reply(http_status_of(error.code), to_string(error.code), error.message);
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') {
+    return c - '0';
+  }
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// RFC 3986 section 2.1, without the form rule that + is a blank. nullopt: a broken escape or NUL.
+std::optional<std::string> percent_decoded(std::string_view text) {
+  std::string decoded;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      decoded.push_back(text[i]);
+      continue;
+    }
+    const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+    const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
+    if (high < 0 || low < 0 || (high == 0 && low == 0)) {
+      return std::nullopt;
+    }
+    decoded.push_back(static_cast<char>(high * 16 + low));
+    i += 2;
+  }
+  return decoded;
+}
+
+// The first part of "a/b/c"; `rest` becomes "b/c", or "" at the end.
+std::string_view next_part(std::string_view& rest) {
+  const size_t slash = rest.find('/');
+  const std::string_view part = rest.substr(0, slash);
+  rest = slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
+  return part;
+}
+
+// The decoded {parts} when the path has the pattern's form. Matching works on the encoded path, so
+// that an encoded slash stays inside its part.
+std::optional<std::vector<std::string>> matched(std::string_view pattern, std::string_view path) {
+  if (std::count(pattern.begin(), pattern.end(), '/') !=
+      std::count(path.begin(), path.end(), '/')) {
+    return std::nullopt;
+  }
+  std::vector<std::string> captured;
+  while (!pattern.empty() || !path.empty()) {
+    const std::string_view expected = next_part(pattern);
+    const std::string_view part = next_part(path);
+    if (!expected.starts_with('{')) {
+      if (part != expected) {
+        return std::nullopt;
+      }
+      continue;
+    }
+    std::optional<std::string> decoded = percent_decoded(part);
+    if (!decoded || decoded->empty()) {
+      return std::nullopt;
+    }
+    captured.push_back(std::move(*decoded));
+  }
+  return captured;
+}
+
+Reply no_such_path(std::string_view path) {
+  Json routes = Json::array();
+  for (const Route& route : kRoutes) {
+    std::string line = fmt::format("{} {}", route.method, route.path);
+    if (!route.query.empty()) {
+      line += fmt::format("?{}=", route.query);
+    }
+    routes.push_back(std::move(line));
+  }
+  Reply reply = error_reply(
+      404, "not_found",
+      fmt::format("there is no path {}; \"routes\" lists those that exist", path.substr(0, 200)));
+  reply.body["error"]["routes"] = std::move(routes);
+  return reply;
+}
+
+// The route's query parameter out of "name=value&name=value". A + is a +, as in RFC 3986.
+Status read_query(const Route& route, std::string_view query, std::string& out) {
+  size_t count = 0;
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    const size_t equals = std::min(pair.find('='), pair.size());
+    const std::string_view name = pair.substr(0, equals);
+    if (route.query.empty() || name != route.query) {
+      const std::string_view meant = nearest(name, std::array{route.query});
+      return fail(ErrorCode::invalid_argument, "unknown query parameter \"{}\"{}",
+                  name.substr(0, 60),
+                  meant.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", meant));
+    }
+    std::optional<std::string> value =
+        percent_decoded(pair.substr(std::min(equals + 1, pair.size())));
+    if (!value) {
+      return fail(ErrorCode::invalid_argument, "the query parameter \"{}\" has a broken % escape",
+                  name);
+    }
+    out = std::move(*value);
+    ++count;
+  }
+  if (!route.query.empty() && (count != 1 || out.empty())) {
+    return fail(ErrorCode::invalid_argument,
+                "the query parameter \"{}\" must be given once and not be empty", route.query);
+  }
+  return {};
+}
+
+Reply run(Operations& operations, const Route& route, std::vector<std::string> captured,
+          const Call& call) {
+  Arguments arguments{operations, std::move(captured), "", Json::object()};
+  const size_t query_at = std::min(call.target.find('?'), call.target.size());
+  const std::string_view query_text =
+      call.target.substr(std::min(query_at + 1, call.target.size()));
+  const Status query = read_query(route, query_text, arguments.query);
+  if (!query) {
+    return refused(query.error());
+  }
+  if (route.method == "POST") {
+    if (!call.body.empty()) {
+      Result<Json> body = parse_json(call.body);
+      if (!body) {
+        return refused(body.error());
+      }
+      arguments.body = std::move(*body);
+    }
+    if (route.takes == Takes::nothing) {
+      const Status nothing = nothing_from_json(arguments.body);
+      if (!nothing) {
+        return refused(nothing.error());
+      }
+    }
+  }
+  Result<Json> result = route.handle(arguments);
+  if (!result) {
+    return refused(result.error());
+  }
+  return Reply{route.http_status, std::move(*result), ""};
+}
+
+}  // namespace
+
+Reply error_reply(int http_status, std::string_view code, std::string_view message) {
+  Reply reply;
+  reply.http_status = http_status;
+  reply.body = Json{{"schema_version", kSchemaVersion},
+                    {"error", Json{{"code", code}, {"message", message}}}};
+  return reply;
+}
+
+Reply answer(Operations& operations, const Call& call) {
+  try {
+    const std::string_view path = call.target.substr(0, call.target.find('?'));
+    const std::string_view method = call.method == "HEAD" ? "GET" : call.method;
+    std::vector<std::string_view> allowed;
+    for (const Route& route : kRoutes) {
+      std::optional<std::vector<std::string>> captured = matched(route.path, path);
+      if (!captured) {
+        continue;
+      }
+      if (route.method == method) {
+        return run(operations, route, std::move(*captured), call);
+      }
+      allowed.push_back(route.method);
+    }
+    if (allowed.empty()) {
+      return no_such_path(path);
+    }
+    Reply reply = error_reply(405, "method_not_allowed",
+                              fmt::format("{} cannot be asked with {}; it takes {}", path,
+                                          call.method, fmt::join(allowed, " and ")));
+    reply.allow = fmt::format("{}", fmt::join(allowed, ", "));
+    return reply;
+  } catch (const std::exception& exception) {
+    return error_reply(500, to_string(ErrorCode::internal), exception.what());
+  } catch (...) {
+    return error_reply(500, to_string(ErrorCode::internal), "an exception of an unknown type");
+  }
+}
+
+}  // namespace merlon::api

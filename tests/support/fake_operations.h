@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// A control plane kept in memory: feeds are really read from their file:// addresses and parsed
+// line by line, refreshes open and close observations, builds number their generations and can be
+// rolled back. It has no store, no compiler and no data plane process, so tests of the REST API and
+// of merlonctl run in milliseconds and on their own. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/api/operations.h"
+
+namespace merlon::tests {
+
+class FakeOperations : public api::Operations {
+ public:
+  using Clock = std::function<int64_t()>;
+
+  // Without a clock time starts at 2026-03-01T12:00:00Z and moves a second with every look.
+  explicit FakeOperations(Clock clock = {});
+
+  // The next operation fails with this error, respectively throws std::runtime_error.
+  void fail_next(Error error);
+  void throw_next(std::string message);
+  // A data plane that is away answers neither status nor stats, and builds say so.
+  void set_dataplane_away(std::string reason);
+  void set_dataplane_answer(std::string json);
+
+  Result<api::ControlPlaneStatus> status() override;
+  Result<std::vector<store::FeedRecord>> feeds() override;
+  Result<store::FeedRecord> feed(const std::string& id) override;
+  Status add_feed(const store::FeedDefinition& definition) override;
+  Status remove_feed(const std::string& id) override;
+  Result<api::RefreshReport> refresh_feed(const std::string& id) override;
+  Result<std::vector<api::ListInfo>> lists() override;
+  Result<api::ListInfo> list(const std::string& name) override;
+  Result<std::vector<store::Device>> devices() override;
+  Result<store::Device> add_device(const store::Device& device) override;
+  Status remove_device(const std::string& name) override;
+  Result<std::vector<api::SnapshotInfo>> snapshots() override;
+  Result<api::BuildReport> build_snapshot() override;
+  Result<api::BuildReport> activate_snapshot(uint64_t generation) override;
+  Result<api::BuildReport> rollback_snapshot() override;
+  Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
+  Result<std::string> dataplane(const std::string& command) override;
+  Result<api::CheckReport> check(const std::string& value) override;
+
+ private:
+  struct Feed {
+    store::FeedRecord record;
+    store::FeedSet set;
+  };
+  struct Snapshot {
+    int64_t created = 0;
+    uint64_t revision = 0;
+    std::vector<api::ListInfo> lists;
+    uint64_t name_count() const;
+  };
+
+  // All with mutex_ held.
+  Status injected();
+  Result<Feed*> find_feed(const std::string& id);
+  void apply(Feed& feed, store::FeedSet set, api::RefreshReport& report, int64_t now);
+  std::vector<api::ListInfo> compile() const;
+  api::BuildReport report_of(uint64_t generation, bool changed) const;
+
+  std::mutex mutex_;
+  Clock clock_;
+  int64_t started_ = 0;
+  std::optional<Error> next_error_;
+  std::optional<std::string> next_exception_;
+  std::string dataplane_away_;
+  std::string dataplane_answer_;
+  uint64_t revision_ = 0;
+  std::map<std::string, Feed> feeds_;
+  std::vector<store::Observation> observations_;
+  std::map<std::string, store::Device> devices_;
+  std::map<std::string, uint32_t> accounts_;
+  std::map<uint64_t, Snapshot> snapshots_;
+  uint64_t current_ = 0;
+  uint32_t device_number_ = 0;
+};
+
+}  // namespace merlon::tests

@@ -1,0 +1,502 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""merlonctl, the real binary, against the REST API served by fake_controlplane.
+
+The paths of both programs come in MERLONCTL and FAKE_CONTROLPLANE (ctest sets them).
+"""
+
+import json
+import os
+import pathlib
+import pty
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+
+MERLONCTL = os.environ["MERLONCTL"]
+FAKE_CONTROLPLANE = os.environ["FAKE_CONTROLPLANE"]
+OK, FAILED, USAGE, NOT_FOUND, UNREACHABLE = range(5)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="merlonctl-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.socket = str(self.folder / "control.sock")
+
+    def start(self):
+        self.daemon = subprocess.Popen(
+            [FAKE_CONTROLPLANE, self.socket],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.stop)
+        self.assertEqual(self.daemon.stdout.readline(), "ready\n")
+
+    def stop(self):
+        if self.daemon.poll() is None:
+            self.daemon.stdin.close()
+            self.daemon.wait(timeout=30)
+        self.daemon.stdout.close()
+
+    def order(self, line):
+        self.daemon.stdin.write(line + "\n")
+        self.daemon.stdin.flush()
+        self.assertEqual(self.daemon.stdout.readline(), "ok\n")
+
+    def run_ctl(self, *words, expect=OK, environment=None):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("MERLON_")}
+        env.update(environment if environment is not None else {"MERLON_SOCKET": self.socket})
+        done = subprocess.run([MERLONCTL, *words], stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, env=env, timeout=60, check=False)
+        self.assertEqual(done.returncode, expect, f"{words}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def run_json(self, *words, expect=OK):
+        answer = json.loads(self.run_ctl(*words, "--json", expect=expect).stdout)
+        self.assertEqual(answer["schema_version"], 1)
+        return answer
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def add_feed(self, name="one"):
+        path = self.write(f"{name}.txt",
+                          "# feed\n192.0.2.0/24\n198.51.100.7\n2001:db8::7\nbad.example\n???\n")
+        self.run_ctl("feed", "add", name, "--url", f"file://{path}")
+        return path
+
+    def assert_aligned(self, text, right=()):
+        """Every cell starts (or, in a right-aligned column, ends) where its column does."""
+        header, *rows = text.splitlines()
+        self.assertTrue(rows, text)
+        for match in re.finditer(r"\S+( \S+)*", header):
+            for row in rows:
+                padded = row.ljust(len(header) + 1)
+                if match.group() in right:
+                    self.assertNotEqual(padded[match.end() - 1], " ", text)
+                    self.assertIn(padded[match.end():match.end() + 1], " ", text)
+                elif match.start() > 0:
+                    self.assertEqual(padded[match.start() - 2:match.start()], "  ", text)
+        for line in text.splitlines():
+            self.assertEqual(line, line.rstrip())
+
+
+class Usage(Case):
+    def test_unknown_command_is_usage_with_a_suggestion(self):
+        done = self.run_ctl("fead", "list", expect=USAGE)
+        self.assertEqual(done.stdout, "")
+        self.assertIn('did you mean "merlonctl feed"?', done.stderr)
+        done = self.run_ctl("snapshot", "biuld", expect=USAGE)
+        self.assertIn('did you mean "merlonctl snapshot build"?', done.stderr)
+        done = self.run_ctl("feed", "add", "x", "--ulr", "y", expect=USAGE)
+        self.assertIn('did you mean "--url"?', done.stderr)
+
+    def test_wrong_words_are_usage(self):
+        for words in ([], ["feed"], ["feed", "show"], ["status", "surplus"], ["feed", "add", "x"],
+                      ["feed", "add", "--dir", "x", "--url", "y"], ["feed", "refresh"],
+                      ["feed", "refresh", "x", "--all"], ["device", "add", "x"],
+                      ["feed", "add", "x", "--url", "y", "--interval", "soon"],
+                      ["feed", "add", "x", "--url", "y", "--severity", "high"],
+                      ["device", "add", "x", "--account", "a", "--source", "192.0.2.1,"],
+                      ["snapshot", "activate", "x", "--yes"], ["status", "--timeout", "0"],
+                      ["status", "--socket", "x" * 200]):
+            done = self.run_ctl(*words, expect=USAGE)
+            self.assertEqual(done.stdout, "")
+            self.assertIn("merlonctl: ", done.stderr)
+            self.assertIn("--help", done.stderr)
+
+    def test_help_and_version_need_no_daemon(self):
+        self.assertRegex(self.run_ctl("--version").stdout, r"^merlonctl \d+\.\d+\.\d+\n$")
+        text = self.run_ctl("--help").stdout
+        for noun in ("status", "feed", "list", "device", "snapshot", "dataplane", "check"):
+            self.assertIn(f"  {noun} ", text)
+        self.assertIn("--severity", self.run_ctl("feed", "add", "--help").stdout)
+        self.assertNotIn("snapshot build ", self.run_ctl("feed", "--help").stdout)
+
+
+class Unreachable(Case):
+    def test_no_daemon_names_the_socket_and_what_to_do(self):
+        done = self.run_ctl("status", expect=UNREACHABLE)
+        self.assertIn(self.socket, done.stderr)
+        self.assertIn("is merlon-controlplane running? start it or pass --socket", done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def test_default_socket_and_precedence_of_the_flag(self):
+        done = self.run_ctl("status", expect=UNREACHABLE, environment={
+            "MERLON_SOCKET": "/nonexistent/from-environment"})
+        self.assertIn("/nonexistent/from-environment", done.stderr)
+        done = self.run_ctl("--socket", "/nonexistent/from-flag", "status", expect=UNREACHABLE)
+        self.assertIn("/nonexistent/from-flag", done.stderr)
+
+    def listen(self, answer):
+        server = socket.socket(socket.AF_UNIX)
+        self.addCleanup(server.close)
+        server.bind(self.socket)
+        server.listen(4)
+
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                if answer is None:
+                    connection.recv(1)  # until the client gives up
+                else:
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        self.addCleanup(thread.join, 30)
+
+    def test_daemon_that_does_not_answer(self):
+        self.listen(None)
+        done = self.run_ctl("status", "--timeout", "1", expect=UNREACHABLE)
+        self.assertIn("within 1 s", done.stderr)
+
+    def test_daemon_that_dies_while_answering(self):
+        self.listen(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+        self.assertIn("stopped?", self.run_ctl("status", expect=UNREACHABLE).stderr)
+
+    def test_something_else_on_the_socket(self):
+        for_everyone = b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"hello": 1}\n'
+        self.listen(for_everyone)
+        self.assertIn("does not speak", self.run_ctl("status", expect=FAILED).stderr)
+
+    def test_api_of_another_shape(self):
+        self.listen(b'HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n{"schema_version":1,"status":{}}\n')
+        self.assertIn("one version?", self.run_ctl("status", expect=FAILED).stderr)
+
+
+class Feeds(Case):
+    def setUp(self):
+        super().setUp()
+        self.start()
+
+    def test_life_of_a_feed(self):
+        done = self.run_ctl("feed", "list")
+        self.assertTrue(done.stdout.startswith("FEED"))
+        self.assertIn("next: merlonctl feed add", done.stderr)
+        path = self.write("one.txt", "192.0.2.0/24\n198.51.100.7\nbad.example\n???\n")
+        done = self.run_ctl("feed", "add", "one", "--url", f"file://{path}", "--title", "Żółw",
+                            "--severity", "5", "--interval", "15m", "--size-max", "1MiB",
+                            "--tier", "advanced", "--not-in-basic", "--confidence=90",
+                            "--category", "c2-server")
+        self.assertEqual(done.stdout, "feed one added\n")
+        self.assertEqual(done.stderr, "next: merlonctl feed refresh one\n")
+        feed = self.run_json("feed", "show", "one")["feed"]
+        self.assertEqual(feed["title"], "Żółw")
+        self.assertEqual((feed["severity"], feed["confidence"], feed["interval_s"]), (5, 90, 900))
+        self.assertEqual((feed["size_max_bytes"], feed["in_basic"]), (1 << 20, False))
+        self.assertIsNone(feed["state"]["last_good"])
+
+        done = self.run_ctl("feed", "refresh", "one")
+        self.assertRegex(done.stdout.splitlines()[1], r"^one +loaded +2 +0 +1 +1 +3 +0$")
+        self.assertIn("next: merlonctl snapshot build", done.stderr)
+
+        shown = self.run_ctl("feed", "show", "one").stdout
+        self.assertRegex(shown, r"last good +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \(")
+        self.assertRegex(shown, r"in force +2 IPv4 prefixes, 0 IPv6 prefixes, 1 domains")
+        self.assertRegex(shown, r"(?m)^ +1  not_an_indicator$")
+        self.assertRegex(shown, r"(?m)^ +4  not_an_indicator  \?\?\?$")
+
+        listed = self.run_ctl("feed", "list").stdout
+        self.assert_aligned(listed, right=("IPV4", "IPV6", "DOMAINS", "REJECTED"))
+        self.assertNotIn("\x1b", listed)
+
+        done = self.run_ctl("feed", "remove", "one", "--yes")
+        self.assertEqual(done.stdout, "feed one removed\n")
+        self.run_ctl("feed", "show", "one", expect=NOT_FOUND)
+
+    def test_error_classes_have_their_exit_status(self):
+        self.assertIn('not_found: there is no feed "x"',
+                      self.run_ctl("feed", "show", "x", expect=NOT_FOUND).stderr)
+        self.run_ctl("feed", "refresh", "x", expect=NOT_FOUND)
+        self.run_ctl("feed", "remove", "x", "--yes", expect=NOT_FOUND)
+        self.add_feed()
+        done = self.run_ctl("feed", "add", "one", "--url", "file:///x", expect=FAILED)
+        self.assertIn("conflict: ", done.stderr)
+        self.assertIn('"severity": must be an integer from 0 to 5, not 9', self.run_ctl(
+            "feed", "add", "two", "--url", "file:///x", "--severity", "9", expect=FAILED).stderr)
+        for code in ("invalid_argument", "corruption", "io", "busy", "unsupported", "conflict",
+                     "internal"):
+            self.order(f"fail {code} the disk is on fire")
+            done = self.run_ctl("feed", "list", expect=FAILED)
+            self.assertEqual(done.stderr, f"merlonctl: {code}: the disk is on fire\n")
+        self.order("throw out of paper")
+        self.assertIn("internal: out of paper", self.run_ctl("status", expect=FAILED).stderr)
+
+    def test_errors_in_json_are_the_api_object(self):
+        answer = self.run_json("feed", "show", "x", expect=NOT_FOUND)
+        self.assertEqual(answer["error"],
+                         {"code": "not_found", "message": 'there is no feed "x"'})
+
+    def test_refresh_that_brings_nothing_fails(self):
+        self.run_ctl("feed", "add", "gone", "--url", "file:///nonexistent")
+        done = self.run_ctl("feed", "refresh", "gone", expect=FAILED)
+        self.assertRegex(done.stdout, r"(?m)^gone +failed ")
+        self.assertIn("next: merlonctl feed show gone", done.stderr)
+        self.assertEqual(self.run_json("feed", "refresh", "gone", expect=FAILED)
+                         ["refresh"]["state"]["health"], "failed")
+
+    def test_refresh_of_many_and_of_all(self):
+        self.add_feed("one")
+        self.add_feed("two")
+        self.run_ctl("feed", "add", "off", "--url", "file:///nonexistent", "--disabled")
+        done = self.run_ctl("feed", "refresh", "--all")
+        self.assertIn("[2/2] two: loaded, 2 IPv4, 1 IPv6, 1 domains", done.stderr)
+        self.assertIn("2 feeds: 2 loaded, 0 quarantined, 0 failed", done.stderr)
+        self.assert_aligned(done.stdout, right=("IPV4", "IPV6", "DOMAINS", "ADDED", "REMOVED"))
+        answer = self.run_json("feed", "refresh", "one", "absent", expect=FAILED)
+        self.assertEqual([f["result"] for f in answer["feeds"]], ["loaded", "failed"])
+        self.assertIn("there is no feed", answer["feeds"][1]["reason"])
+
+    def test_folder_of_files(self):
+        self.write("feeds/Good List.txt", "192.0.2.1\n192.0.2.2\nbad.example\n")
+        self.write("feeds/good-list.txt", "2001:db8::/32\n")
+        self.write("feeds/junk.bin", "\x01\x02\n!!\n??\n")
+        self.write("feeds/README.md", "words\n")
+        self.write("feeds/INDEX.tsv", "words\n")
+        self.write("feeds/.hidden", "words\n")
+        folder = str(self.folder / "feeds")
+        done = self.run_ctl("feed", "add", "--dir", folder, "--tier", "community", expect=FAILED)
+        self.assert_aligned(done.stdout, right=("IPV4", "IPV6", "DOMAINS", "REJECTED"))
+        lines = done.stdout.splitlines()
+        self.assertEqual(len(lines), 4)
+        self.assertRegex(lines[1], r"^good-list-txt +loaded +2 +0 +1 +0 +3 +0  Good List.txt$")
+        self.assertRegex(lines[2], r"^good-list-txt-b +loaded +0 +1 +0 +0 +1 +0  good-list.txt$")
+        self.assertRegex(lines[3], r"^junk-bin +quarantined .* junk.bin +nothing readable in it$")
+        self.assertIn("[3/3] junk-bin: quarantined, nothing readable in it", done.stderr)
+        self.assertIn("3 feeds: 2 loaded, 1 quarantined, 0 failed", done.stderr)
+        tiers = {f["tier"] for f in self.run_json("feed", "list")["feeds"]}
+        self.assertEqual(tiers, {"community"})
+        again = self.run_json("feed", "add", "--dir", folder, expect=FAILED)
+        self.assertEqual([(f["id"], f["file"], f["result"]) for f in again["feeds"]],
+                         [("good-list-txt", "Good List.txt", "loaded"),
+                          ("good-list-txt-b", "good-list.txt", "loaded"),
+                          ("junk-bin", "junk.bin", "quarantined")])
+        self.assertTrue(again["feeds"][0]["refresh"]["not_modified"])
+
+    def test_folder_with_definitions(self):
+        self.write("feeds/a.txt", "192.0.2.1\n")
+        self.write("feeds/b.txt", "192.0.2.2\n")
+        self.write("feeds/unused.txt", "192.0.2.3\n")
+        self.write("feeds/feeds.json", json.dumps([
+            {"file": "a.txt", "id": "alpha", "severity": 5},
+            {"file": "b.txt", "enabled": False},
+            {"file": "b.txt", "id": "wrong", "sevrity": 5}]))
+        folder = str(self.folder / "feeds")
+        answer = self.run_json("feed", "add", "--dir", folder, expect=FAILED)
+        self.assertEqual([(f["id"], f["result"]) for f in answer["feeds"]],
+                         [("alpha", "loaded"), ("b-txt", "disabled"), ("wrong", "failed")])
+        self.assertIn('did you mean "severity"?', answer["feeds"][2]["reason"])
+        self.assertEqual(self.run_json("feed", "show", "alpha")["feed"]["severity"], 5)
+
+    def test_folder_that_holds_nothing(self):
+        (self.folder / "empty").mkdir()
+        done = self.run_ctl("feed", "add", "--dir", str(self.folder / "empty"), expect=FAILED)
+        self.assertIn("holds no feed files", done.stderr)
+        self.run_ctl("feed", "add", "--dir", str(self.folder / "absent"), expect=FAILED)
+
+    def test_terminal_escapes_of_a_feed_do_not_reach_the_terminal(self):
+        path = self.write("evil.txt", "192.0.2.1\n\x1b[2Jevil\n")
+        self.run_ctl("feed", "add", "evil", "--url", f"file://{path}", "--title", "\x1b]0;x\x07")
+        self.run_ctl("feed", "refresh", "evil")
+        shown = self.run_ctl("feed", "show", "evil").stdout
+        self.assertNotIn("\x1b", shown)
+        self.assertIn("\ufffd[2Jevil", shown)
+
+    def test_dry_run_changes_nothing(self):
+        self.add_feed()
+        self.write("feeds/a.txt", "192.0.2.1\n")
+        before = self.run_json("feed", "list")
+        done = self.run_ctl("feed", "add", "two", "--url", "file:///x", "--dry-run")
+        self.assertEqual(done.stdout,
+                         'would send POST /v1/feeds {"id":"two","url":"file:///x"}\n')
+        self.assertIn('"id":"a-txt"', self.run_ctl(
+            "feed", "add", "--dir", str(self.folder / "feeds"), "--dry-run").stdout)
+        self.assertEqual(self.run_ctl("feed", "remove", "one", "--dry-run").stdout,
+                         "would send DELETE /v1/feeds/one\n")
+        self.assertIn("POST /v1/feeds/one/refresh",
+                      self.run_ctl("feed", "refresh", "--all", "--dry-run").stdout)
+        self.assertEqual(self.run_json("feed", "list"), before)
+
+
+class Others(Case):
+    def setUp(self):
+        super().setUp()
+        self.start()
+
+    def test_status(self):
+        done = self.run_ctl("status")
+        self.assertRegex(done.stdout, r"(?m)^generation +none yet$")
+        self.assertRegex(done.stdout, r"(?m)^started +\d{4}-.* UTC \(.*\)$")
+        self.assertEqual(done.stderr, "next: merlonctl snapshot build\n")
+        self.assertEqual(self.run_json("status")["status"]["suffix"], "merlon.internal.")
+
+    def test_devices(self):
+        done = self.run_ctl("device", "add", "fw1", "--account", "acme",
+                            "--source", "192.0.2.1,2001:DB8::/48", "--tier", "advanced")
+        self.assertEqual(done.stdout, "device fw1 of account acme added: tier advanced, asks from "
+                                      "192.0.2.1, 2001:db8::/48\n")
+        self.assertIn("next: merlonctl snapshot build", done.stderr)
+        self.assert_aligned(self.run_ctl("device", "list").stdout, right=("NUMBER",))
+        self.assertEqual(self.run_json("device", "list")["devices"][0]["account"], "acme")
+        done = self.run_ctl("device", "add", "fw2", "--account", "acme", "--source",
+                            "192.0.2.1/24", expect=FAILED)
+        self.assertIn("192.0.2.0/24 is the prefix", done.stderr)
+        self.run_ctl("device", "remove", "fw1", "--yes")
+        self.run_ctl("device", "remove", "fw1", "--yes", expect=NOT_FOUND)
+
+    def test_snapshots_and_lists(self):
+        self.run_ctl("snapshot", "verify", expect=NOT_FOUND)
+        self.assertIn("next: merlonctl snapshot build", self.run_ctl("snapshot", "list").stderr)
+        self.add_feed()
+        self.run_ctl("feed", "refresh", "one")
+        done = self.run_ctl("snapshot", "build")
+        self.assertEqual(done.stdout, "generation 1 built: 2 lists, 2 names\n")
+        self.assertIn("next: merlonctl list list", done.stderr)
+        self.assertEqual(self.run_ctl("snapshot", "build").stdout,
+                         "nothing changed: generation 1 stays\n")
+        self.add_feed("two")
+        self.assertEqual(self.run_json("snapshot", "build")["build"]["generation"], 2)
+        self.assertIn("generation 1 activated",
+                      self.run_ctl("snapshot", "rollback", "--yes").stdout)
+        self.assertIn("generation 2 activated",
+                      self.run_ctl("snapshot", "activate", "2", "--yes").stdout)
+        self.run_ctl("snapshot", "activate", "9", "--yes", expect=NOT_FOUND)
+        self.assertIn("manifest of generation 2: good\n",
+                      self.run_ctl("snapshot", "verify").stdout)
+        self.run_ctl("snapshot", "verify", "9", expect=NOT_FOUND)
+        text = self.run_ctl("snapshot", "list").stdout
+        self.assert_aligned(text, right=("GENERATION", "SEGMENTS", "SIZE"))
+        self.assertRegex(text, r"(?m)^ +2 .* current$")
+        text = self.run_ctl("list", "list").stdout
+        self.assert_aligned(text, right=("IPV4", "IPV6", "APL ONLY", "PROTECTED", "DOMAINS"))
+        shown = self.run_ctl("list", "show", "one").stdout
+        self.assertRegex(shown, r"(?m)^IPv4 addresses +257$")
+        self.assertRegex(shown, r"(?m)^one\.merlon\.internal\.$")
+        self.run_ctl("list", "show", "absent", expect=NOT_FOUND)
+
+    def test_damage_found_by_verify_is_a_failure(self):
+        self.run_ctl("snapshot", "build")
+        self.order("fail corruption 1.seg: section NAMES at offset 4096: checksum differs")
+        done = self.run_ctl("snapshot", "verify", "1", expect=FAILED)
+        self.assertIn("section NAMES at offset 4096", done.stderr)
+
+    def test_data_plane_that_does_not_follow_is_a_failure(self):
+        self.order("away no process listens on /run/merlon/dataplane.sock")
+        done = self.run_ctl("snapshot", "build", expect=FAILED)
+        self.assertIn("generation 1 is on disk, but the data plane does not serve it: no process",
+                      done.stderr)
+        self.assertIn("busy: ", self.run_ctl("dataplane", "status", expect=FAILED).stderr)
+
+    def test_dataplane_prints_whatever_json_comes(self):
+        self.order('dataplane {"engine":"io_uring","up":true,"rx":{"packets":7,"bytes":0},'
+                   '"drop":{"reason":{"frame_too_short":3,"other":0}},"workers":[{"n":0},{"n":4}],'
+                   '"ratio":0.5}')
+        self.assertEqual(self.run_ctl("dataplane", "stats").stdout,
+                         "rx.packets = 7\n\ndrop.reason.frame_too_short = 3\n\n"
+                         "workers.1.n = 4\n\nratio = 0.5\n")
+        text = self.run_ctl("dataplane", "status").stdout
+        self.assertIn("engine = io_uring\nup = true\n\nrx.packets = 7\nrx.bytes = 0\n", text)
+        self.assertEqual(self.run_json("dataplane", "stats")["dataplane"]["workers"][1]["n"], 4)
+        self.order('dataplane {"rx":{"packets":0}}')
+        done = self.run_ctl("dataplane", "stats")
+        self.assertEqual((done.stdout, done.stderr), ("", "every counter is 0\n"))
+
+    def test_check(self):
+        path = self.add_feed()
+        self.run_ctl("feed", "refresh", "one")
+        self.run_ctl("snapshot", "build")
+        text = self.run_ctl("check", "192.0.2.77").stdout
+        self.assertRegex(text, r"(?m)^address +192\.0\.2\.77$")
+        self.assertRegex(text, r"(?m)^verdict +listed$")
+        self.assertRegex(text, r"(?m)^on lists +basic, one$")
+        self.assertRegex(text, r"(?m)^192\.0\.2\.0/24  one +\S.* +listed$")
+        self.assert_aligned(text.split("\n\n")[1])
+        self.assertRegex(self.run_ctl("check", "203.0.113.1").stdout, r"verdict +never listed")
+        self.assertRegex(self.run_ctl("check", "10.0.0.1").stdout, r"protected by +10\.0\.0\.0/8")
+        self.assertEqual(self.run_json("check", "2001:DB8:0::7")["check"]["value"], "2001:db8::7")
+        self.assertTrue(self.run_json("check", "bad.example")["check"]["listed"])
+        self.assertIn("neither an address nor a domain",
+                      self.run_ctl("check", "no such thing", expect=FAILED).stderr)
+        path.write_text("198.51.100.7\n")
+        self.run_ctl("feed", "refresh", "one")
+        text = self.run_ctl("check", "192.0.2.77").stdout
+        self.assertRegex(text, r"(?m)^verdict +no longer listed$")
+        self.assertRegex(text, r"(?m) withdrawn$")
+
+    def test_json_of_every_reading_command_is_one_object(self):
+        self.add_feed()
+        self.run_ctl("snapshot", "build")
+        for words in (["status"], ["feed", "list"], ["feed", "show", "one"], ["list", "list"],
+                      ["list", "show", "basic"], ["device", "list"], ["snapshot", "list"],
+                      ["snapshot", "verify", "1"], ["dataplane", "status"],
+                      ["dataplane", "stats"], ["check", "192.0.2.1"]):
+            self.run_json(*words)
+
+    def test_destructive_commands_without_a_terminal_need_yes(self):
+        self.add_feed()
+        for words in (["feed", "remove", "one"], ["device", "remove", "fw"],
+                      ["snapshot", "activate", "1"], ["snapshot", "rollback"]):
+            self.assertIn("--yes", self.run_ctl(*words, expect=USAGE).stderr)
+        self.run_ctl("feed", "show", "one")
+
+    def on_terminal(self, answer, *words):
+        """Runs merlonctl with stdin and stdout on a terminal; returns its status and stdout."""
+        leader, follower = pty.openpty()
+        environment = {"MERLON_SOCKET": self.socket, "TERM": "xterm", "PATH": os.environ["PATH"]}
+        if "LD_LIBRARY_PATH" in os.environ:
+            environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+        with subprocess.Popen([MERLONCTL, *words], stdin=follower, stdout=follower,
+                              stderr=subprocess.PIPE, text=True, env=environment) as process:
+            os.close(follower)
+            os.write(leader, answer.encode())
+            self.said = process.stderr.read()
+            process.wait(timeout=30)
+        text = b""
+        while True:
+            try:
+                chunk = os.read(leader, 65536)
+            except OSError:  # EIO: the other end is closed
+                break
+            if not chunk:
+                break
+            text += chunk
+        os.close(leader)
+        return process.returncode, text.decode()
+
+    def test_destructive_commands_ask_on_a_terminal(self):
+        self.add_feed()
+        for answer in ("\n", "n\n", "yess\n", "\x04"):
+            status, _ = self.on_terminal(answer, "feed", "remove", "one")
+            self.assertEqual(status, FAILED)
+            self.assertIn("Remove feed one and withdraw all it lists? [y/N]", self.said)
+            self.assertIn("nothing was changed", self.said)
+        self.run_ctl("feed", "show", "one")
+        status, text = self.on_terminal("y\n", "feed", "remove", "one")
+        self.assertEqual(status, OK)
+        self.assertIn("feed one removed", text)
+        self.run_ctl("feed", "show", "one", expect=NOT_FOUND)
+
+    def test_colours_only_on_a_terminal_that_wants_them(self):
+        self.add_feed()
+        self.assertIn("\x1b[1mFEED", self.on_terminal("", "feed", "list")[1])
+        self.assertNotIn("\x1b", self.on_terminal("", "feed", "list", "--no-color")[1])
+        self.assertNotIn("\x1b", self.run_ctl("feed", "list").stdout)
+
+    def test_full_disk_behind_stdout_is_a_failure(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([MERLONCTL, "--socket", self.socket, "status"], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, check=False, timeout=30)
+        self.assertEqual(done.returncode, FAILED)
+        self.assertIn("cannot write to stdout", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The REST API as this tool sees it: JSON in, JSON out, over the control socket.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "tools/merlonctl/command.h"
+
+namespace merlon::merlonctl {
+
+struct ClientOptions {
+  std::string socket_path;
+  uint32_t timeout_s = 30;
+  bool dry_run = false;  // requests that change something are printed, and fail with Exit::ok
+};
+
+class Client {
+ public:
+  explicit Client(ClientOptions options) : options_(std::move(options)) {}
+
+  // The API's success object. Failures: the API's own (Exit::not_found, Exit::failed), or
+  // Exit::unreachable with the socket's path and what to do.
+  Outcome<Json> get(const std::string& target) const;
+  Outcome<Json> post(const std::string& target, const Json& body = Json::object()) const;
+  Outcome<Json> remove(const std::string& target) const;
+
+ private:
+  Outcome<Json> send(const char* method, const std::string& target, const std::string& body) const;
+
+  ClientOptions options_;
+};
+
+// Percent-encoded, so that any text is one part of a path or one value of a query.
+std::string escaped(std::string_view text);
+
+}  // namespace merlon::merlonctl

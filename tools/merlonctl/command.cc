@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of commands and what every command shares.
+#include "tools/merlonctl/command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <iostream>
+
+namespace merlon::merlonctl {
+namespace {
+
+constexpr uint32_t kQuickS = 30;
+constexpr uint32_t kSlowS = 900;  // fetching, compiling, reading every segment
+
+constexpr auto kGlobalFlags = std::to_array<Flag>({
+    {"--socket", "PATH", "control socket (default: $MERLON_SOCKET, else /run/merlon/control.sock)"},
+    {"--json", "", "print the REST API's answer as JSON"},
+    {"--timeout", "SECONDS", "how long to wait for an answer (default: see the command)"},
+    {"--dry-run", "", "print the requests that would change something instead of sending them"},
+    {"--no-color", "", "no colours, also with NO_COLOR set or when stdout is not a terminal"},
+    {"--help", "", "this help, or that of a command"},
+    {"--version", "", "the version"},
+});
+
+constexpr Flag kYes = {"--yes", "", "do not ask"};
+
+constexpr auto kFeedAddFlags = std::to_array<Flag>({
+    {"--url", "URL", "http://, https:// or file:///absolute/path"},
+    {"--dir", "DIR", "one feed per file of DIR (or per entry of DIR/feeds.json), each refreshed"},
+    {"--title", "TEXT", "a name for people"},
+    {"--format", "NAME", "how to read it (default: auto)"},
+    {"--category", "NAME", "what it lists, an RSIT type (default: blacklist)"},
+    {"--severity", "0-5", "5 is command and control (default: 3)"},
+    {"--confidence", "0-100", "how far its entries are believed (default: 50)"},
+    {"--direction", "block|allow", "allow: its entries are taken out of lists (default: block)"},
+    {"--tier", "TIER", "who may see it: community, basic, advanced, operator (default: basic)"},
+    {"--interval", "TIME", "between refreshes: 900, 15m, 1h, 1d (default: 1h)"},
+    {"--size-max", "SIZE", "larger content is refused: 1000000, 64MiB (default: 64MiB)"},
+    {"--not-in-basic", "", "keep its addresses out of the shared list `basic`"},
+    {"--disabled", "", "define it without fetching it"},
+});
+constexpr auto kRefreshFlags =
+    std::to_array<Flag>({{"--all", "", "every feed that is not disabled"}});
+constexpr auto kDeviceAddFlags = std::to_array<Flag>({
+    {"--account", "NAME", "whose device it is"},
+    {"--source", "PREFIX,..", "addresses or prefixes that it asks from"},
+    {"--tier", "TIER", "community, basic, advanced or operator (default: basic)"},
+});
+constexpr auto kYesFlags = std::to_array<Flag>({kYes});
+
+constexpr auto kCommands = std::to_array<Command>({
+    {"status",
+     "",
+     "",
+     0,
+     0,
+     {},
+     kQuickS,
+     "the control plane at a glance",
+     "merlonctl status",
+     run_status},
+    {"feed",
+     "list",
+     "",
+     0,
+     0,
+     {},
+     kQuickS,
+     "all feeds with their health and counts",
+     "merlonctl feed list",
+     run_feed_list},
+    {"feed",
+     "show",
+     "ID",
+     1,
+     1,
+     {},
+     kQuickS,
+     "one feed: state, counts, rejected lines",
+     "merlonctl feed show dshield",
+     run_feed_show},
+    {"feed", "add", "[ID]", 0, 1, kFeedAddFlags, kSlowS,
+     "define a feed, or one per file of a folder",
+     "merlonctl feed add dshield --url https://feeds.dshield.org/block.txt --interval 15m",
+     run_feed_add},
+    {"feed", "refresh", "[ID...]", 0, kAnyCount, kRefreshFlags, kSlowS,
+     "fetch feeds now and apply what they list", "merlonctl feed refresh dshield",
+     run_feed_refresh},
+    {"feed", "remove", "ID", 1, 1, kYesFlags, kQuickS, "forget a feed; what it listed is withdrawn",
+     "merlonctl feed remove dshield --yes", run_feed_remove},
+    {"list",
+     "list",
+     "",
+     0,
+     0,
+     {},
+     kQuickS,
+     "the lists of the current snapshot",
+     "merlonctl list list",
+     run_list_list},
+    {"list",
+     "show",
+     "NAME",
+     1,
+     1,
+     {},
+     kQuickS,
+     "one list: its feeds, counts and DNS names",
+     "merlonctl list show basic",
+     run_list_show},
+    {"device",
+     "list",
+     "",
+     0,
+     0,
+     {},
+     kQuickS,
+     "the devices that are answered",
+     "merlonctl device list",
+     run_device_list},
+    {"device", "add", "NAME", 1, 1, kDeviceAddFlags, kQuickS, "let a device ask for lists",
+     "merlonctl device add fw1 --account acme --source 192.0.2.1,2001:db8::/48", run_device_add},
+    {"device", "remove", "NAME", 1, 1, kYesFlags, kQuickS, "stop answering a device",
+     "merlonctl device remove fw1 --yes", run_device_remove},
+    {"snapshot",
+     "list",
+     "",
+     0,
+     0,
+     {},
+     kQuickS,
+     "the generations on disk",
+     "merlonctl snapshot list",
+     run_snapshot_list},
+    {"snapshot",
+     "build",
+     "",
+     0,
+     0,
+     {},
+     kSlowS,
+     "compile, publish and activate what is stored now",
+     "merlonctl snapshot build",
+     run_snapshot_build},
+    {"snapshot", "activate", "GENERATION", 1, 1, kYesFlags, kSlowS, "serve another generation",
+     "merlonctl snapshot activate 41 --yes", run_snapshot_activate},
+    {"snapshot", "rollback", "", 0, 0, kYesFlags, kSlowS, "serve the generation before this one",
+     "merlonctl snapshot rollback --yes", run_snapshot_rollback},
+    {"snapshot",
+     "verify",
+     "[GENERATION]",
+     0,
+     1,
+     {},
+     kSlowS,
+     "read every segment of a generation again (default: the current one)",
+     "merlonctl snapshot verify 41",
+     run_snapshot_verify},
+    {"dataplane",
+     "status",
+     "",
+     0,
+     0,
+     {},
+     kQuickS,
+     "what the data plane says of itself",
+     "merlonctl dataplane status",
+     run_dataplane_status},
+    {"dataplane",
+     "stats",
+     "",
+     0,
+     0,
+     {},
+     kQuickS,
+     "its counters that are not zero",
+     "merlonctl dataplane stats",
+     run_dataplane_stats},
+    {"check",
+     "",
+     "ADDRESS|DOMAIN",
+     1,
+     1,
+     {},
+     kQuickS,
+     "who lists a value, since when, on which lists",
+     "merlonctl check 192.0.2.7",
+     run_check},
+});
+
+}  // namespace
+
+std::span<const Command> commands() {
+  return kCommands;
+}
+
+std::span<const Flag> global_flags() {
+  return kGlobalFlags;
+}
+
+std::string Command::name() const {
+  return verb.empty() ? std::string(noun) : fmt::format("{} {}", noun, verb);
+}
+
+std::unexpected<Failure> failed(std::string message) {
+  return std::unexpected(Failure{Exit::failed, std::move(message), {}});
+}
+
+std::unexpected<Failure> usage_error(std::string message) {
+  return std::unexpected(Failure{Exit::usage, std::move(message), {}});
+}
+
+void print(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void say(std::string_view text) {
+  std::fflush(stdout);
+  fmt::print(stderr, "{}\n", text);
+}
+
+void print_json(const Json& json) {
+  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+Done confirm(const Context& context, const std::string& question) {
+  if (context.call.has("--yes") || context.dry_run) {
+    return {};
+  }
+  if (::isatty(STDIN_FILENO) == 0) {
+    return usage_error(
+        fmt::format("{} There is no terminal to ask on: give --yes to do it", question));
+  }
+  fmt::print(stderr, "{} [y/N] ", question);
+  std::fflush(stderr);
+  std::string line;
+  std::getline(std::cin, line);
+  if (line == "y" || line == "Y" || line == "yes") {
+    return {};
+  }
+  return failed("nothing was changed");
+}
+
+}  // namespace merlon::merlonctl
