@@ -7,28 +7,12 @@
 #include "zones/base/assert.h"
 #include "zones/base/bytes.h"
 #include "zones/base/file.h"
+#include "zones/base/nearest.h"
 
 namespace merlon::settings {
 namespace {
 
 constexpr uint64_t kFileSizeMax = 1 << 20;
-
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t k = 0; k <= b.size(); ++k) {
-    row[k] = k;
-  }
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t k = 1; k <= b.size(); ++k) {
-      const size_t change = diagonal + (a[i - 1] == b[k - 1] ? 0 : 1);
-      diagonal = row[k];
-      row[k] = std::min({row[k] + 1, row[k - 1] + 1, change});
-    }
-  }
-  return row[b.size()];
-}
 
 std::string_view kind_name(Kind kind) {
   switch (kind) {
@@ -182,19 +166,6 @@ std::string example(std::string_view section, std::span<const Option> options) {
     text += fmt::format("\n{} = {}\n", option.key, option.default_value);
   }
   return text;
-}
-
-std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {
-  std::string_view best;
-  size_t best_distance = word.size() / 2 + 1;
-  for (const std::string_view candidate : candidates) {
-    const size_t distance = edit_distance(word, candidate);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = candidate;
-    }
-  }
-  return best;
 }
 
 }  // namespace merlon::settings

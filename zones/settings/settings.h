@@ -51,7 +51,4 @@ class Section {
 // The section with all defaults and explanations, as a user would write it.
 std::string example(std::string_view section, std::span<const Option> options);
 
-// The candidate with the smallest edit distance, "" when none is near.
-std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates);
-
 }  // namespace merlon::settings
