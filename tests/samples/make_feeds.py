@@ -47,8 +47,8 @@ def networks(seed, count, base, length):
 
 
 def names(seed, count, zone):
-    words = ("login account bank cloud file invoice mail office parcel pay portal reset secure shop "
-             "sign support tax track update verify wallet").split()
+    words = ("login account bank cloud file invoice mail office parcel pay portal reset secure "
+             "shop sign support tax track update verify wallet").split()
     sequence = Sequence(seed)
     found = {}
     while len(found) < count:
