@@ -47,9 +47,8 @@ def networks(seed, count, base, length):
 
 
 def names(seed, count, zone):
-    lines += [f"{quad(45 * 2**24 + sequence.below(2**24))}\t{9 - i * 9 // 600}"
-              for i in range(600)]
-             "sign support tax track update verify wallet").split()
+    words = ("login account bank cloud file invoice mail office parcel pay portal reset secure "
+             "shop sign support tax track update verify wallet").split()
     sequence = Sequence(seed)
     found = {}
     while len(found) < count:
