@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading: sets and observations. A lookup of an address asks for the prefix of every length that
 // covers it in one MultiGet (33 or 129 keys), one of a domain for the domain and its parents.
-#include <algorithm>
+#include <iterator>
 #include <map>
 #include <string>
 #include <vector>
@@ -87,7 +87,8 @@ Result<std::vector<Observation>> Store::Impl::observations(
     return std::unexpected(found.error());
   }
   FeedNames names(*database, view);
-  std::vector<Observation> observations;
+  std::vector<Observation> observations;  // the listed ones, and in the end all
+  std::vector<Observation> withdrawn;
   std::vector<Sighting> sightings;
   for (size_t i = 0; i < keys.size(); ++i) {
     if (!(*found)[i]) {
@@ -101,16 +102,16 @@ Result<std::vector<Observation>> Store::Impl::observations(
       if (!feed) {
         return std::unexpected(feed.error());
       }
-      observations.push_back(
-          {.value = values[i],
-           .feed = (*feed)->id,
-           .first_seen = sighting.first_seen,
-           .last_seen = sighting.listed ? (*feed)->last_good : sighting.last_seen,
-           .listed = sighting.listed});
+      std::vector<Observation>& part = sighting.listed ? observations : withdrawn;
+      part.push_back({.value = values[i],
+                      .feed = (*feed)->id,
+                      .first_seen = sighting.first_seen,
+                      .last_seen = sighting.listed ? (*feed)->last_good : sighting.last_seen,
+                      .listed = sighting.listed});
     }
   }
-  std::stable_sort(observations.begin(), observations.end(),
-                   [](const Observation& a, const Observation& b) { return a.listed > b.listed; });
+  observations.insert(observations.end(), std::make_move_iterator(withdrawn.begin()),
+                      std::make_move_iterator(withdrawn.end()));
   return observations;
 }
 

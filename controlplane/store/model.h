@@ -19,9 +19,9 @@ enum class Direction : uint8_t { block, allow };
 enum class Tier : uint8_t { community = 0, basic = 1, advanced = 2, operator_ = 3 };
 
 struct FeedDefinition {
-  std::string id;        // also its list's label: [a-z0-9-]{1,40}; collisions: policy/lists.h
-  std::string title;     // free text
-  std::string url;       // http://, https:// or file:///absolute/path
+  std::string id;     // also its list's label: [a-z0-9-]{1,40}; collisions: policy/lists.h
+  std::string title;  // free text
+  std::string url;    // http://, https:// or file:///absolute/path
   std::string format = "auto";
   std::string category = "blacklist";  // an RSIT type, see feeds/categories.h
   uint8_t severity = 3;                // 0..5
