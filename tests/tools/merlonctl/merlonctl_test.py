@@ -168,7 +168,8 @@ class Unreachable(Case):
         self.assertIn("does not speak", self.run_ctl("status", expect=FAILED).stderr)
 
     def test_api_of_another_shape(self):
-        self.listen(b'HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n{"schema_version":1,"status":{}}\n')
+        self.listen(b"HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n"
+                    b'{"schema_version":1,"status":{}}\n')
         self.assertIn("one version?", self.run_ctl("status", expect=FAILED).stderr)
 
 
