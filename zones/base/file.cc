@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
 
@@ -45,7 +46,9 @@ Status sync_directory(const std::string& directory) {
 }
 
 Status write_and_sync(const std::string& path, Bytes bytes, unsigned mode) {
-  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  // What a crashed process of the same id left behind would keep its own permission.
+  ::unlink(path.c_str());
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (file.get() < 0) {
     return fail_errno(fmt::format("create {}", path), errno);
   }
@@ -107,7 +110,10 @@ Result<std::vector<uint8_t>> read_file(const std::string& path, uint64_t size_ma
 }
 
 Status write_file_durably(const std::string& path, Bytes bytes, unsigned mode) {
-  const std::string partial = fmt::format("{}.partial-{}", path, ::getpid());
+  // The number keeps threads that write the same path apart.
+  static std::atomic<uint64_t> number{0};
+  const std::string partial =
+      fmt::format("{}.partial-{}-{}", path, ::getpid(), number.fetch_add(1));
   if (auto written = write_and_sync(partial, bytes, mode); !written) {
     ::unlink(partial.c_str());
     return written;

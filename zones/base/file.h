@@ -15,7 +15,7 @@ namespace merlon {
 // than size_max, or not a regular file). The size is checked before anything is allocated.
 Result<std::vector<uint8_t>> read_file(const std::string& path, uint64_t size_max);
 
-// Writes path.partial-<pid>, fsyncs it, renames it over path and fsyncs the directory: after a
+// Writes path.partial-<pid>-<n>, fsyncs it, renames it over path and fsyncs the directory: after a
 // crash or a full disk, path holds either the old bytes or the new ones. `mode` is the file's
 // permission.
 Status write_file_durably(const std::string& path, Bytes bytes, unsigned mode = 0644);
