@@ -52,6 +52,14 @@ constexpr Source kFixtureSources[] = {
     {"::1", 7, 15, kTierBasic | kTierAdvanced},
 };
 
+// Label and A records: answers that reach a limit exactly, and one byte more.
+constexpr std::pair<std::string_view, size_t> kExactSizes[] = {
+    {"reaches-512-ok", 29},   // 512 bytes without EDNS
+    {"reaches-513-bad", 29},  // 513
+    {"fit", 74},              // 1232 bytes with OPT
+    {"over", 74},             // 1233
+};
+
 Name make_name(std::string_view text) {
   const auto name = Name::from_text(text);
   MERLON_ASSERT(name.has_value());
@@ -206,6 +214,9 @@ FixtureSegment make_shared_zone(const FixtureOptions& options, const SharedBodie
   zone.add("a.ent", txt, merlon_text);
   const Name target = zone.below("tiny");
   zone.add("alias", cname, add_one(own, cname, {target.wire().begin(), target.wire().end()}));
+  for (const auto& [label, count] : kExactSizes) {
+    zone.add(label, a, add_a_body(own, 0xC0000201, count));
+  }
   for (size_t i = 0; i < options.extra_names; ++i) {
     zone.add(fmt::format("n{}", i), a,
              add_a_body(own, 0x0A000000 + static_cast<uint32_t>(i), 1 + i % 4));

@@ -16,6 +16,7 @@
 //   alias      CNAME tiny
 //   text       TXT "merlon"
 //   a.ent      TXT, so `ent` is an empty non-terminal
+//   reaches-512-ok, reaches-513-bad, fit, over: A; see kExactSizes in the .cc
 //   n<i>       A, for i below extra_names   (the first bytes of the address are 10.)
 // Zone acme.merlon.internal. (account 7): SOA, block A x 100, basic (the shared bodies of basic).
 // Zone zeta.merlon.internal. (account 9): SOA, block A x 3.

@@ -57,15 +57,38 @@ uint32_t mask_of(const snapshot::LoadedZone& zone, const snapshot::NodeEntry* no
   return own != 0 ? own : zone.view().info().tier_mask;
 }
 
-bool may_see(const Lookup& lookup, const Subject& subject) {
+// Passes over the zones of other accounts. Bounded by the number of labels.
+Lookup as_seen_by(const Query& query, Lookup lookup, const Subject& subject) {
+  while (lookup.zone != nullptr) {
+    const uint32_t account = lookup.zone->view().info().account;
+    if (account == 0 || account == subject.account) {
+      break;
+    }
+    lookup.zone = lookup.snapshot->find_zone_above(*lookup.zone, query.folded_qname(),
+                                                   query.label_offsets.data(), query.label_count);
+    lookup.node = nullptr;
+    find_node(query, lookup);
+  }
+  return lookup;
+}
+
+// REQUIRES: a lookup as_seen_by() the subject.
+bool may_see(const Query& query, const Lookup& lookup, const Subject& subject) {
   if (lookup.zone == nullptr) {
     return false;
   }
-  const uint32_t account = lookup.zone->view().info().account;
-  if (account != 0) {
-    return account == subject.account;
+  if (lookup.zone->view().info().account != 0) {
+    return true;
   }
-  return (mask_of(*lookup.zone, lookup.node) & subject.tier_mask) != 0;
+  if ((mask_of(*lookup.zone, lookup.node) & subject.tier_mask) == 0) {
+    return false;
+  }
+  if (lookup.node != nullptr || !lookup.snapshot->is_over_accounts(*lookup.zone)) {
+    return true;
+  }
+  // The name is missing, so it is below the apex and has a first label.
+  const Bytes parent = query.folded_qname().subspan(size_t{query.qname[0]} + 1);
+  return lookup.zone->find(lookup.snapshot->key().hash(parent), parent) != nullptr;
 }
 
 uint16_t reply_flags(const Query& query, const Reply& reply) {
@@ -164,6 +187,7 @@ std::string_view explain(Outcome outcome) {
 }
 
 void find_zone(const snapshot::Snapshot& snapshot, const Query& query, Lookup& lookup) {
+  lookup.snapshot = &snapshot;
   lookup.node = nullptr;
   lookup.hash = snapshot.key().hash(query.folded_qname());
   lookup.zone =
@@ -207,14 +231,14 @@ bool settled_by_access(const Subject* subject, Reply& reply) {
   return false;
 }
 
-Reply decide(const Query& query, const Lookup& lookup, const Subject* subject,
+Reply decide(const Query& query, const Lookup& found, const Subject* subject,
              const Limits& limits) {
   Reply reply;
   if (settled_by_access(subject, reply)) {
     return reply;
   }
-  if (!may_see(lookup, *subject)) {
-    // The same reply whether the zone or name exists or not: nobody learns of another's names.
+  const Lookup lookup = as_seen_by(query, found, *subject);
+  if (!may_see(query, lookup, *subject)) {
     reply = reply_without_lookup(Outcome::refused_not_ours);
     reply.ede = Ede::not_authoritative;
     return reply;

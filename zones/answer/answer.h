@@ -11,6 +11,10 @@
 //
 // Answers are precompiled bodies: composing keeps the header's id and the question's bytes (so the
 // case of the name survives), appends the body and an OPT record, and sets counts and flags.
+// Tenant safety: to everybody else an account's zone is as if it did not exist, so the question
+// goes to the zone above it. In a shared zone that has accounts' zones below it, a missing name is
+// NXDOMAIN only when its parent exists (a list that is gone); deeper names may be an account's, and
+// are REFUSED whether that account exists or not: NXDOMAIN would deny what may well exist.
 // Nothing here allocates, locks or reads a clock. All functions are pure and thread-safe.
 #pragma once
 
@@ -33,6 +37,7 @@ struct Limits {
 };
 
 struct Lookup {
+  const snapshot::Snapshot* snapshot = nullptr;
   const snapshot::LoadedZone* zone = nullptr;
   const snapshot::NodeEntry* node = nullptr;
   uint64_t hash = 0;

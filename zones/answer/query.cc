@@ -68,10 +68,10 @@ size_t skip_owner(Bytes message, size_t at) {
     if ((label_size & 0xC0) == 0xC0) {
       return message.size() - at >= 2 ? at + 2 : 0;
     }
-    if (label_size > name::kLabelSizeMax || at - first >= name::kWireSizeMax) {
+    at += label_size + 1;
+    if (label_size > name::kLabelSizeMax || at - first > name::kWireSizeMax) {
       return 0;
     }
-    at += label_size + 1;
     if (label_size == 0) {
       return at;
     }
@@ -84,20 +84,36 @@ struct AdditionalState {
   bool bad_version = false;
 };
 
-// One additional record at `at`. Moves `at` behind it; on failure says why.
-Failure parse_additional(Bytes message, size_t& at, Query& query, AdditionalState& state) {
-  const bool root_owner = at < message.size() && message[at] == 0;
+struct Record {
+  const uint8_t* fixed = nullptr;  // type, class, TTL, data length; nullptr: malformed
+  Bytes data;
+};
+
+// The record at `at`, which moves behind it.
+Record parse_record(Bytes message, size_t& at) {
   const size_t behind_owner = skip_owner(message, at);
   if (behind_owner == 0 || message.size() - behind_owner < kRecordFixedSize) {
-    return {true, Outcome::formerr_record};
+    return {};
   }
   const uint8_t* fixed = message.data() + behind_owner;
-  const uint16_t type = load_be16(fixed);
   const size_t data_size = load_be16(fixed + 8);
   const size_t data_at = behind_owner + kRecordFixedSize;
   if (data_size > message.size() - data_at) {
+    return {};
+  }
+  at = data_at + data_size;
+  return {fixed, message.subspan(data_at, data_size)};
+}
+
+// One additional record at `at`. Moves `at` behind it; on failure says why.
+Failure parse_additional(Bytes message, size_t& at, Query& query, AdditionalState& state) {
+  const bool root_owner = at < message.size() && message[at] == 0;
+  const Record record = parse_record(message, at);
+  if (record.fixed == nullptr) {
     return {true, Outcome::formerr_record};
   }
+  const uint8_t* fixed = record.fixed;
+  const uint16_t type = load_be16(fixed);
   if (type == wire::type::opt) {
     if (query.has_edns || !root_owner) {
       return {true, Outcome::formerr_opt};
@@ -107,24 +123,74 @@ Failure parse_additional(Bytes message, size_t& at, Query& query, AdditionalStat
     query.dnssec_ok = (fixed[6] & 0x80) != 0;
     // Another version's options may have another form: the version is answered first.
     state.bad_version = fixed[5] != 0;
-    if (!state.bad_version && !options_are_well_formed(message.subspan(data_at, data_size))) {
+    if (!state.bad_version && !options_are_well_formed(record.data)) {
       return {true, Outcome::formerr_opt};
     }
   }
   state.tsig = state.tsig || type == wire::type::tsig;
-  at = data_at + data_size;
   return {};
 }
 
-}  // namespace
-
-Parse parse_query(Bytes message, Query& query, Outcome& outcome) {
+void clear(Query& query) {
+  query.flags = 0;
+  query.qtype = 0;
+  query.qclass = 0;
   query.question_end = 0;
   query.qname_size = 0;
   query.label_count = 0;
   query.has_edns = false;
   query.dnssec_ok = false;
   query.edns_payload_size = 0;
+}
+
+// Everything behind the question. Parse::good: nothing that decides the reply.
+Parse parse_records(Bytes message, size_t at, Query& query, Outcome& outcome) {
+  const auto decide = [&outcome](Outcome what) {
+    outcome = what;
+    return Parse::decided;
+  };
+  const unsigned others = load_be16(message.data() + 6) + unsigned{load_be16(message.data() + 8)};
+  const bool meta_type = query.qtype >= kMetaTypeFirst && query.qtype <= kMetaTypeLast;
+  if (others != 0 && !meta_type) {
+    return decide(Outcome::formerr_record_count);
+  }
+  // IXFR carries an SOA in its authority section; the OPT that the reply must have is behind it.
+  for (unsigned i = 0; i < others; ++i) {  // each takes at least 11 bytes of the message
+    if (parse_record(message, at).fixed == nullptr) {
+      return decide(Outcome::formerr_record);
+    }
+  }
+  AdditionalState state;
+  const unsigned additional = load_be16(message.data() + 10);
+  for (unsigned i = 0; i < additional; ++i) {  // likewise
+    const Failure failure = parse_additional(message, at, query, state);
+    if (failure.failed) {
+      query.has_edns = false;
+      return decide(failure.outcome);
+    }
+  }
+  if (at != message.size()) {
+    return decide(Outcome::formerr_trailing);
+  }
+  if (query.qtype == wire::type::opt) {
+    return decide(Outcome::formerr_opt);
+  }
+  if (state.bad_version) {
+    return decide(Outcome::badvers);
+  }
+  if (meta_type) {
+    return decide(Outcome::notimp_type);
+  }
+  if (state.tsig) {
+    return decide(Outcome::notauth_tsig);
+  }
+  return Parse::good;
+}
+
+}  // namespace
+
+Parse parse_query(Bytes message, Query& query, Outcome& outcome) {
+  clear(query);
   const auto decide = [&outcome](Outcome what) {
     outcome = what;
     return Parse::decided;
@@ -153,36 +219,8 @@ Parse parse_query(Bytes message, Query& query, Outcome& outcome) {
   query.qclass = load_be16(message.data() + at + 2);
   at += 4;
   query.question_end = static_cast<uint16_t>(at);
-  const uint16_t answers = load_be16(message.data() + 6);
-  const uint16_t authorities = load_be16(message.data() + 8);
-  const bool meta_type = query.qtype >= kMetaTypeFirst && query.qtype <= kMetaTypeLast;
-  // IXFR carries an SOA in its authority section; it is told apart before that is looked at.
-  if (meta_type) {
-    return decide(Outcome::notimp_type);
-  }
-  if (answers != 0 || authorities != 0) {
-    return decide(Outcome::formerr_record_count);
-  }
-  AdditionalState state;
-  const unsigned additional = load_be16(message.data() + 10);
-  for (unsigned i = 0; i < additional; ++i) {  // each takes at least 11 bytes of the message
-    const Failure failure = parse_additional(message, at, query, state);
-    if (failure.failed) {
-      query.has_edns = false;
-      return decide(failure.outcome);
-    }
-  }
-  if (at != message.size()) {
-    return decide(Outcome::formerr_trailing);
-  }
-  if (query.qtype == wire::type::opt) {
-    return decide(Outcome::formerr_opt);
-  }
-  if (state.bad_version) {
-    return decide(Outcome::badvers);
-  }
-  if (state.tsig) {
-    return decide(Outcome::notauth_tsig);
+  if (parse_records(message, at, query, outcome) == Parse::decided) {
+    return Parse::decided;
   }
   if (query.qclass != wire::kClassIn) {
     return decide(Outcome::refused_class);

@@ -157,7 +157,15 @@ Result<std::vector<uint8_t>> AccessBuilder::finish() {
   builder.add_table(SectionKind::subjects, subjects_);
   builder.add_table(SectionKind::sources4, sources4_);
   builder.add_table(SectionKind::sources6, sources6_);
-  return builder.finish();
+  std::vector<uint8_t> file = builder.finish();
+  const auto segment = Segment::from_bytes(file);
+  if (!segment) {
+    return fail(ErrorCode::internal, "access does not read back: {}", segment.error().message);
+  }
+  if (const auto view = AccessView::open(*segment); !view) {
+    return fail(ErrorCode::internal, "access does not read back: {}", view.error().message);
+  }
+  return file;
 }
 
 }  // namespace merlon::snapshot

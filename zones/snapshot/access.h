@@ -73,7 +73,8 @@ class AccessBuilder {
   uint32_t add_subject(const Subject& subject);
   // REQUIRES: subject came from add_subject.
   void add_source(const address::AnyPrefix& source, uint32_t subject);
-  // Errors: conflict when a source was added twice.
+  // The finished segment, verified by reading it back. Errors: conflict when a source was added
+  // twice, internal when it does not read back (host bits, an unknown verb).
   Result<std::vector<uint8_t>> finish();
 
  private:

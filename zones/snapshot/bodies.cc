@@ -63,10 +63,11 @@ class RecordWalk {
     }
     const size_t first = at_;
     while (at_ < body_.size() && body_[at_] != 0) {
-      if (body_[at_] > name::kLabelSizeMax || at_ - first > name::kWireSizeMax) {
+      const size_t label_size = body_[at_];
+      at_ += label_size + 1;
+      if (label_size > name::kLabelSizeMax || at_ - first >= name::kWireSizeMax) {
         return "owner is not a name";
       }
-      at_ += size_t{body_[at_]} + 1;
     }
     if (at_ >= body_.size()) {
       return "owner runs past the body";
@@ -97,6 +98,7 @@ Result<BodiesView> BodiesView::open(const Segment& segment) {
   view.index_ = *index;
   view.pointers_ = *pointers;
   view.data_ = *data;
+  view.answer_types_.reserve(index->size());
   uint64_t data_end = 0;
   uint64_t pointer_end = 0;
   for (size_t i = 0; i < index->size(); ++i) {
@@ -110,26 +112,15 @@ Result<BodiesView> BodiesView::open(const Segment& segment) {
       return damaged(segment, SectionKind::body_index, at, "pointers of body {} are out of place",
                      i);
     }
-    const Bytes body = data->subspan(entry.offset, entry.size);
-    if (body.size() > wire::kMessageSizeMax) {
-      return damaged(segment, SectionKind::body_index, at, "body {} of {} bytes", i, body.size());
+    if (entry.size > kBodySizeMax) {
+      return damaged(segment, SectionKind::body_index, at, "body {} of {} bytes, at most {}", i,
+                     entry.size, kBodySizeMax);
     }
-    RecordWalk walk(body, pointers->subspan(entry.pointer_first, entry.pointer_count));
-    const unsigned records =
-        unsigned{entry.answer_count} + entry.authority_count + entry.additional_count;
-    for (unsigned k = 0; k < records; ++k) {
-      if (const auto fault = walk.next(); !fault.empty()) {
-        return damaged(segment, SectionKind::body_data, entry.offset + walk.offset(),
-                       "body {} record {}: {}", i, k, fault);
-      }
+    const auto type = view.check_body(segment, i);
+    if (!type) {
+      return std::unexpected(type.error());
     }
-    if (walk.end() != body.size() || walk.pointers_used() != entry.pointer_count) {
-      return damaged(segment, SectionKind::body_data, entry.offset + walk.end(),
-                     "body {} has bytes or pointers behind its last record", i);
-    }
-    if (wire::checksum_partial(body) != entry.checksum) {
-      return damaged(segment, SectionKind::body_index, at, "checksum of body {} differs", i);
-    }
+    view.answer_types_.push_back(*type);
     data_end += entry.size;
     pointer_end += entry.pointer_count;
   }
@@ -143,21 +134,31 @@ Result<BodiesView> BodiesView::open(const Segment& segment) {
   return view;
 }
 
-uint16_t BodiesView::answer_type(uint32_t index) const {
-  const BodyEntry& entry = index_[index];
-  if (entry.answer_count == 0 || entry.authority_count != 0 || entry.additional_count != 0) {
-    return 0;
-  }
-  RecordWalk walk(data_.subspan(entry.offset, entry.size),
-                  pointers_.subspan(entry.pointer_first, entry.pointer_count));
+Result<uint16_t> BodiesView::check_body(const Segment& segment, size_t i) const {
+  const BodyEntry& entry = index_[i];
+  const Bytes body = data_.subspan(entry.offset, entry.size);
+  RecordWalk walk(body, pointers_.subspan(entry.pointer_first, entry.pointer_count));
+  const unsigned records =
+      unsigned{entry.answer_count} + entry.authority_count + entry.additional_count;
+  bool one_rrset = entry.answer_count != 0 && records == entry.answer_count;
   uint16_t type = 0;
-  for (unsigned k = 0; k < entry.answer_count; ++k) {
-    if (!walk.next().empty() || !walk.owner_is_qname() || (k > 0 && walk.type() != type)) {
-      return 0;
+  for (unsigned k = 0; k < records; ++k) {  // at most as many steps as the body has bytes
+    if (const auto fault = walk.next(); !fault.empty()) {
+      return damaged(segment, SectionKind::body_data, entry.offset + walk.offset(),
+                     "body {} record {}: {}", i, k, fault);
     }
+    one_rrset = one_rrset && walk.owner_is_qname() && (k == 0 || walk.type() == type);
     type = walk.type();
   }
-  return type;
+  if (walk.end() != body.size() || walk.pointers_used() != entry.pointer_count) {
+    return damaged(segment, SectionKind::body_data, entry.offset + walk.end(),
+                   "body {} has bytes or pointers behind its last record", i);
+  }
+  if (wire::checksum_partial(body) != entry.checksum) {
+    return damaged(segment, SectionKind::body_index, i * sizeof(BodyEntry),
+                   "checksum of body {} differs", i);
+  }
+  return one_rrset ? type : uint16_t{0};
 }
 
 void BodiesBuilder::begin() {

@@ -29,7 +29,8 @@ bool comes_before(const ManifestSegment& a, const ManifestSegment& b) {
 
 template <class Number>
 bool parse_number(std::string_view text, Number& out) {
-  if (text.empty() || (text.size() > 1 && text[0] == '0')) {
+  // One form for one number: no sign, no leading zero.
+  if (text.empty() || text[0] < '0' || text[0] > '9' || (text.size() > 1 && text[0] == '0')) {
     return false;
   }
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -135,6 +136,7 @@ SigningKey SigningKey::generate() {
 }
 
 Result<SigningKey> SigningKey::load_or_create(const std::string& path) {
+  MERLON_ASSERT(sodium_init() >= 0);
   auto content = read_file(path, 4096);
   if (!content && content.error().code == ErrorCode::not_found) {
     const SigningKey key = generate();
@@ -160,7 +162,14 @@ Result<SigningKey> SigningKey::load_or_create(const std::string& path) {
   if (!from_hex(text, key.secret_key)) {
     return fail(ErrorCode::corruption, "{}: not a signing key of 128 hex digits", path);
   }
-  crypto_sign_ed25519_sk_to_pk(key.public_key.data(), key.secret_key.data());
+  // The file holds seed and public key; a damaged half would sign what nobody can verify.
+  std::array<uint8_t, crypto_sign_SEEDBYTES> seed;
+  crypto_sign_ed25519_sk_to_seed(seed.data(), key.secret_key.data());
+  SecretKey derived{};
+  crypto_sign_seed_keypair(key.public_key.data(), derived.data(), seed.data());
+  if (derived != key.secret_key) {
+    return fail(ErrorCode::corruption, "{}: the two halves of the signing key do not match", path);
+  }
   return key;
 }
 
@@ -186,7 +195,7 @@ std::string Manifest::render(const SigningKey& key) const {
   for (const ManifestSegment& segment : segments) {
     text += fmt::format("segment {} {} {} {}\n", to_string(segment.kind), segment.hash.to_text(),
                         segment.size_bytes,
-                        segment.kind == SegmentKind::zone ? segment.apex.to_text() : "-");
+                        segment.kind == SegmentKind::zone ? segment.apex.folded().to_text() : "-");
   }
   std::array<uint8_t, crypto_sign_BYTES> signature{};
   crypto_sign_detached(signature.data(), nullptr, as_bytes(text).data(), text.size(),

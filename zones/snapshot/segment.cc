@@ -100,15 +100,36 @@ Status check_header(const SegmentHeader& header, uint64_t size) {
   return {};
 }
 
+// Which sections a segment may hold (FORMAT.md); a transfer segment's are its own affair.
+bool belongs(uint32_t section, SegmentKind segment) {
+  const bool is_body = section <= static_cast<uint32_t>(SectionKind::body_data);
+  const bool is_zone = section >= static_cast<uint32_t>(SectionKind::zone_info) &&
+                       section <= static_cast<uint32_t>(SectionKind::rrsets);
+  const bool is_access = section >= static_cast<uint32_t>(SectionKind::subjects) &&
+                         section <= static_cast<uint32_t>(SectionKind::sources6);
+  switch (segment) {
+    case SegmentKind::bodies:
+      return is_body;
+    case SegmentKind::zone:
+      return is_body || is_zone;
+    case SegmentKind::access:
+      return is_access;
+    case SegmentKind::transfer:
+      return true;
+  }
+  return false;
+}
+
 // Places ascending and gap-free up to alignment, padding zero, checksums right.
-Status check_sections(Bytes file, std::span<const SectionEntry> sections) {
+Status check_sections(Bytes file, SegmentKind kind, std::span<const SectionEntry> sections) {
   uint64_t end = sizeof(SegmentHeader) + sections.size_bytes();
   uint32_t kind_before = 0;
   for (size_t i = 0; i < sections.size(); ++i) {
     const SectionEntry& entry = sections[i];
     const uint64_t at = sizeof(SegmentHeader) + i * sizeof(SectionEntry);
     if (entry.kind <= kind_before || entry.reserved != 0 ||
-        (!known_kind(entry.kind) && entry.kind < kIgnorableSectionKind)) {
+        (entry.kind < kIgnorableSectionKind &&
+         (!known_kind(entry.kind) || !belongs(entry.kind, kind)))) {
       return fail(ErrorCode::corruption, "section table at offset {}: unexpected section kind {}",
                   at, entry.kind);
     }
@@ -325,7 +346,7 @@ Result<Segment> Segment::check(SegmentBuffer buffer) {
   Segment segment;
   segment.sections_.resize(header.section_count);
   std::memcpy(segment.sections_.data(), table.data(), table.size());
-  if (auto good = check_sections(file, segment.sections_); !good) {
+  if (auto good = check_sections(file, SegmentKind{header.kind}, segment.sections_); !good) {
     return std::unexpected(good.error());
   }
   segment.kind_ = SegmentKind{header.kind};

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <filesystem>
 
 #include "zones/base/assert.h"
 
@@ -19,46 +20,51 @@ uint64_t slot_count_for(size_t entries) {
   return std::bit_ceil(std::max<uint64_t>(entries * 2, 8));
 }
 
-Result<std::shared_ptr<const LoadedBodies>> load_bodies(const Directory& directory,
-                                                        const ContentHash& hash) {
-  const std::string path = directory.segment_path(hash);
-  auto segment = Segment::load(path, SegmentKind::bodies, hash);
-  if (!segment) {
-    return std::unexpected(segment.error());
+// Reads one segment that the manifest lists. The size is compared before anything is read.
+Result<Segment> load_listed(const Directory& directory, const ManifestSegment& listed) {
+  const std::string path = directory.segment_path(listed.hash);
+  std::error_code error;
+  const uint64_t size = std::filesystem::file_size(path, error);
+  if (!error && size != listed.size_bytes) {
+    return fail(ErrorCode::corruption, "{}: has {} bytes, the manifest says {}", path, size,
+                listed.size_bytes);
   }
-  auto loaded = std::make_shared<LoadedBodies>();
-  loaded->segment = std::move(*segment);
-  auto view = BodiesView::open(loaded->segment);
-  if (!view) {
-    return in(path, view.error());
-  }
-  loaded->view = *view;
-  return loaded;
+  return Segment::load(path, listed.kind, listed.hash);
 }
 
-Result<std::shared_ptr<const LoadedAccess>> load_access(const Directory& directory,
-                                                        const ContentHash& hash) {
-  const std::string path = directory.segment_path(hash);
-  auto segment = Segment::load(path, SegmentKind::access, hash);
+// Loaded = LoadedBodies or LoadedAccess, View its view.
+template <class Loaded, class View>
+Result<std::shared_ptr<const Loaded>> load_viewed(const Directory& directory,
+                                                  const ManifestSegment& listed) {
+  auto segment = load_listed(directory, listed);
   if (!segment) {
     return std::unexpected(segment.error());
   }
-  auto loaded = std::make_shared<LoadedAccess>();
+  auto loaded = std::make_shared<Loaded>();
   loaded->segment = std::move(*segment);
-  auto view = AccessView::open(loaded->segment);
+  auto view = View::open(loaded->segment);
   if (!view) {
-    return in(path, view.error());
+    return in(directory.segment_path(listed.hash), view.error());
   }
   loaded->view = std::move(*view);
   return loaded;
 }
 
-Status check_size(const Directory& directory, const ManifestSegment& listed, uint64_t size) {
-  if (listed.size_bytes != size) {
-    return fail(ErrorCode::corruption, "{}: has {} bytes, the manifest says {}",
-                directory.segment_path(listed.hash), size, listed.size_bytes);
+template <class Map>
+typename Map::mapped_type find_shared(const Map* before, const ContentHash& hash) {
+  if (before == nullptr) {
+    return nullptr;
   }
-  return {};
+  const auto at = before->find(hash);
+  return at == before->end() ? nullptr : at->second;
+}
+
+size_t count_labels(Bytes name) {
+  size_t count = 0;
+  for (size_t at = 0; name[at] != 0; at += size_t{name[at]} + 1) {
+    ++count;
+  }
+  return count;
 }
 
 }  // namespace
@@ -128,86 +134,117 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::load(const Directory& director
   const std::string context = fmt::format("load generation {}", manifest.generation);
   // The manifest's order (bodies before zones) is the order of dependencies.
   for (const ManifestSegment& listed : manifest.segments) {
-    uint64_t size = 0;
-    if (listed.kind == SegmentKind::bodies) {
-      auto& place = snapshot->bodies_by_hash_[listed.hash];
-      if (before != nullptr) {
-        const auto old = before->bodies_by_hash_.find(listed.hash);
-        place = old == before->bodies_by_hash_.end() ? nullptr : old->second;
-      }
-      if (place == nullptr) {
-        auto loaded = load_bodies(directory, listed.hash);
-        if (!loaded) {
-          return in(context, loaded.error());
-        }
-        place = *loaded;
-      }
-      size = place->segment.bytes().size();
-    } else if (listed.kind == SegmentKind::zone) {
-      auto& place = snapshot->zones_by_hash_[listed.hash];
-      if (before != nullptr) {
-        const auto old = before->zones_by_hash_.find(listed.hash);
-        place = old == before->zones_by_hash_.end() ? nullptr : old->second;
-      }
-      if (place == nullptr) {
-        const std::string path = directory.segment_path(listed.hash);
-        auto segment = Segment::load(path, SegmentKind::zone, listed.hash);
-        if (!segment) {
-          return in(context, segment.error());
-        }
-        // The dependencies are read once here to find the bodies, and checked by make().
-        const auto hashes = segment->table<ContentHash>(SectionKind::dependencies);
-        if (!hashes) {
-          return in(fmt::format("{}: {}", context, path), hashes.error());
-        }
-        std::vector<std::shared_ptr<const LoadedBodies>> bodies;
-        for (const ContentHash& hash : *hashes) {
-          const auto at = snapshot->bodies_by_hash_.find(hash);
-          if (at == snapshot->bodies_by_hash_.end()) {
-            return fail(ErrorCode::corruption,
-                        "{}: {}: section DEPENDENCIES at offset {}: segment {} is not in the "
-                        "manifest",
-                        context, path, segment->offset_of(SectionKind::dependencies),
-                        hash.to_text());
-          }
-          bodies.push_back(at->second);
-        }
-        auto zone = LoadedZone::make(std::move(*segment), std::move(bodies), key);
-        if (!zone) {
-          return in(fmt::format("{}: {}", context, path), zone.error());
-        }
-        place = *zone;
-      }
-      if (!std::ranges::equal(place->view().apex(), listed.apex.wire())) {
-        return fail(ErrorCode::corruption, "{}: {}: section ZONE_INFO: apex is not {}", context,
-                    directory.segment_path(listed.hash), listed.apex.to_text());
-      }
-      size = place->size_bytes();
-      snapshot->zones_.push_back(place);
-    } else if (listed.kind == SegmentKind::access) {
-      snapshot->access_hash_ = listed.hash;
-      if (before != nullptr && before->access_ && before->access_hash_ == listed.hash) {
-        snapshot->access_ = before->access_;
-      } else {
-        auto loaded = load_access(directory, listed.hash);
-        if (!loaded) {
-          return in(context, loaded.error());
-        }
-        snapshot->access_ = *loaded;
-      }
-      size = snapshot->access_->segment.bytes().size();
-    } else {
-      continue;  // transfer segments are read by those who send transfers
+    Result<uint64_t> size = uint64_t{0};
+    switch (listed.kind) {
+      case SegmentKind::bodies:
+        size = snapshot->load_bodies(directory, listed, before);
+        break;
+      case SegmentKind::zone:
+        size = snapshot->load_zone(directory, listed, before);
+        break;
+      case SegmentKind::access:
+        size = snapshot->load_access(directory, listed, before);
+        break;
+      case SegmentKind::transfer:
+        continue;  // read by those who send transfers
     }
-    if (auto good = check_size(directory, listed, size); !good) {
-      return in(context, good.error());
+    if (!size) {
+      return in(context, size.error());
     }
-    snapshot->size_bytes_ += size;
+    if (*size != listed.size_bytes) {
+      return fail(ErrorCode::corruption, "{}: {}: has {} bytes, the manifest says {}", context,
+                  directory.segment_path(listed.hash), *size, listed.size_bytes);
+    }
+    snapshot->size_bytes_ += *size;
   }
   if (auto good = snapshot->index_apexes(); !good) {
     return in(context, good.error());
   }
   return std::shared_ptr<const Snapshot>(std::move(snapshot));
+}
+
+Result<uint64_t> Snapshot::load_bodies(const Directory& directory, const ManifestSegment& listed,
+                                       const Snapshot* before) {
+  auto& place = bodies_by_hash_[listed.hash];
+  place = find_shared(before == nullptr ? nullptr : &before->bodies_by_hash_, listed.hash);
+  if (place == nullptr) {
+    auto loaded = load_viewed<LoadedBodies, BodiesView>(directory, listed);
+    if (!loaded) {
+      return std::unexpected(loaded.error());
+    }
+    place = *loaded;
+  }
+  return place->segment.bytes().size();
+}
+
+Result<uint64_t> Snapshot::load_zone(const Directory& directory, const ManifestSegment& listed,
+                                     const Snapshot* before) {
+  const std::string path = directory.segment_path(listed.hash);
+  // A zone's index is made with the key: one made with another key would find nothing.
+  const bool may_share = before != nullptr && before->key_ == key_;
+  auto zone = find_shared(may_share ? &before->zones_by_hash_ : nullptr, listed.hash);
+  if (zone != nullptr) {
+    // What a cold start would refuse is refused here too.
+    auto bodies = find_dependencies(zone->view().dependencies());
+    if (!bodies) {
+      return in(path, bodies.error());
+    }
+  } else {
+    auto segment = load_listed(directory, listed);
+    if (!segment) {
+      return std::unexpected(segment.error());
+    }
+    // The dependencies are read here to find the bodies, and checked by make().
+    const auto hashes = segment->table<ContentHash>(SectionKind::dependencies);
+    if (!hashes) {
+      return in(path, hashes.error());
+    }
+    auto bodies = find_dependencies(*hashes);
+    if (!bodies) {
+      return in(path, bodies.error());
+    }
+    auto made = LoadedZone::make(std::move(*segment), std::move(*bodies), key_);
+    if (!made) {
+      return in(path, made.error());
+    }
+    zone = *made;
+  }
+  if (!std::ranges::equal(zone->view().apex(), listed.apex.folded().wire())) {
+    return fail(ErrorCode::corruption, "{}: section ZONE_INFO: apex is {}, the manifest says {}",
+                path, name::Name::from_wire(zone->view().apex())->to_text(), listed.apex.to_text());
+  }
+  zones_by_hash_[listed.hash] = zone;
+  zones_.push_back(zone);
+  return zone->size_bytes();
+}
+
+Result<uint64_t> Snapshot::load_access(const Directory& directory, const ManifestSegment& listed,
+                                       const Snapshot* before) {
+  access_hash_ = listed.hash;
+  if (before != nullptr && before->access_ != nullptr && before->access_hash_ == listed.hash) {
+    access_ = before->access_;
+  } else {
+    auto loaded = load_viewed<LoadedAccess, AccessView>(directory, listed);
+    if (!loaded) {
+      return std::unexpected(loaded.error());
+    }
+    access_ = *loaded;
+  }
+  return access_->segment.bytes().size();
+}
+
+Result<std::vector<std::shared_ptr<const LoadedBodies>>> Snapshot::find_dependencies(
+    std::span<const ContentHash> hashes) const {
+  std::vector<std::shared_ptr<const LoadedBodies>> bodies;
+  for (const ContentHash& hash : hashes) {
+    const auto at = bodies_by_hash_.find(hash);
+    if (at == bodies_by_hash_.end()) {
+      return fail(ErrorCode::corruption, "section DEPENDENCIES: segment {} is not in the manifest",
+                  hash.to_text());
+    }
+    bodies.push_back(at->second);
+  }
+  return bodies;
 }
 
 Result<std::shared_ptr<const Snapshot>> Snapshot::assemble(
@@ -218,6 +255,9 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::assemble(
   snapshot->key_ = key;
   snapshot->zones_ = std::move(zones);
   snapshot->access_ = std::move(access);
+  for (const auto& zone : snapshot->zones_) {
+    snapshot->size_bytes_ += zone->size_bytes();
+  }
   if (auto good = snapshot->index_apexes(); !good) {
     return std::unexpected(good.error());
   }
@@ -233,37 +273,67 @@ Status Snapshot::index_apexes() {
   for (const auto& zone : zones_) {
     const Bytes apex = zone->view().apex();
     const uint64_t hash = key_.hash(apex);
+    if (find_apex(hash, apex) != nullptr) {
+      return fail(ErrorCode::corruption, "two zones for {}",
+                  name::Name::from_wire(apex)->to_text());
+    }
     uint64_t at = hash & apex_mask_;
-    for (; apexes_[at].zone != nullptr; at = (at + 1) & apex_mask_) {
-      if (std::ranges::equal(apexes_[at].zone->view().apex(), apex)) {
-        return fail(ErrorCode::corruption, "two zones for one apex");
-      }
+    while (apexes_[at].zone != nullptr) {
+      at = (at + 1) & apex_mask_;
     }
     apexes_[at] = {hash, zone.get()};
-    size_t depth = 0;
-    for (size_t label = 0; apex[label] != 0; label += size_t{apex[label]} + 1) {
-      ++depth;
-    }
+    const size_t depth = count_labels(apex);
     apex_depths_[depth] = true;
     apex_depth_max_ = std::max(apex_depth_max_, depth);
     node_count_ += zone->view().nodes().size();
   }
+  for (const auto& zone : zones_) {
+    if (zone->view().info().account == 0) {
+      continue;
+    }
+    for (Bytes above = zone->view().apex(); above[0] != 0;) {
+      above = above.subspan(size_t{above[0]} + 1);
+      const LoadedZone* parent = find_apex(key_.hash(above), above);
+      if (parent != nullptr && parent->view().info().account == 0) {
+        over_accounts_.insert(parent);
+      }
+    }
+  }
   return {};
+}
+
+const LoadedZone* Snapshot::find_apex(uint64_t hash, Bytes apex) const {
+  for (uint64_t at = hash & apex_mask_; apexes_[at].zone != nullptr; at = (at + 1) & apex_mask_) {
+    if (apexes_[at].hash == hash && std::ranges::equal(apexes_[at].zone->view().apex(), apex)) {
+      return apexes_[at].zone;
+    }
+  }
+  return nullptr;
 }
 
 const LoadedZone* Snapshot::find_zone(Bytes folded_name, const uint8_t* label_offsets,
                                       size_t label_count) const {
-  for (size_t depth = std::min(label_count, apex_depth_max_) + 1; depth-- > 0;) {
+  return find_zone_within(folded_name, label_offsets, label_count, label_count);
+}
+
+const LoadedZone* Snapshot::find_zone_above(const LoadedZone& zone, Bytes folded_name,
+                                            const uint8_t* label_offsets,
+                                            size_t label_count) const {
+  const size_t depth = count_labels(zone.view().apex());
+  return depth == 0 ? nullptr
+                    : find_zone_within(folded_name, label_offsets, label_count, depth - 1);
+}
+
+const LoadedZone* Snapshot::find_zone_within(Bytes folded_name, const uint8_t* label_offsets,
+                                             size_t label_count, size_t depth_max) const {
+  for (size_t depth = std::min(depth_max, apex_depth_max_) + 1; depth-- > 0;) {
     if (!apex_depths_[depth]) {
       continue;
     }
     const size_t start = depth == 0 ? folded_name.size() - 1 : label_offsets[label_count - depth];
     const Bytes suffix = folded_name.subspan(start);
-    const uint64_t hash = key_.hash(suffix);
-    for (uint64_t at = hash & apex_mask_; apexes_[at].zone != nullptr; at = (at + 1) & apex_mask_) {
-      if (apexes_[at].hash == hash && std::ranges::equal(apexes_[at].zone->view().apex(), suffix)) {
-        return apexes_[at].zone;
-      }
+    if (const LoadedZone* zone = find_apex(key_.hash(suffix), suffix); zone != nullptr) {
+      return zone;
     }
   }
   return nullptr;

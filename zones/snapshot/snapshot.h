@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "zones/base/error.h"
@@ -29,6 +30,7 @@ struct IndexKey {
 
   static IndexKey random();
   uint64_t hash(Bytes folded_name) const;
+  bool operator==(const IndexKey&) const = default;
 };
 
 struct LoadedBodies {
@@ -123,13 +125,31 @@ class Snapshot {
   // the places of the name's labels, `label_count` of them, root excluded.
   const LoadedZone* find_zone(Bytes folded_name, const uint8_t* label_offsets,
                               size_t label_count) const;
+  // The same among the zones above this one, which holds the name.
+  const LoadedZone* find_zone_above(const LoadedZone& zone, Bytes folded_name,
+                                    const uint8_t* label_offsets, size_t label_count) const;
+  // Whether a shared zone has zones of accounts below its apex: a name that it does not hold may
+  // then be an account's.
+  bool is_over_accounts(const LoadedZone& zone) const { return over_accounts_.contains(&zone); }
 
  private:
   struct ApexSlot {
     uint64_t hash = 0;
     const LoadedZone* zone = nullptr;
   };
+  // Each returns the segment's size.
+  Result<uint64_t> load_bodies(const Directory& directory, const ManifestSegment& listed,
+                               const Snapshot* before);
+  Result<uint64_t> load_zone(const Directory& directory, const ManifestSegment& listed,
+                             const Snapshot* before);
+  Result<uint64_t> load_access(const Directory& directory, const ManifestSegment& listed,
+                               const Snapshot* before);
+  Result<std::vector<std::shared_ptr<const LoadedBodies>>> find_dependencies(
+      std::span<const ContentHash> hashes) const;
   Status index_apexes();
+  const LoadedZone* find_apex(uint64_t hash, Bytes apex) const;
+  const LoadedZone* find_zone_within(Bytes folded_name, const uint8_t* label_offsets,
+                                     size_t label_count, size_t depth_max) const;
 
   uint64_t generation_ = 0;
   IndexKey key_;
@@ -145,6 +165,7 @@ class Snapshot {
   uint64_t apex_mask_ = 0;
   std::array<bool, name::kLabelCountMax + 1> apex_depths_{};  // label counts in use
   size_t apex_depth_max_ = 0;
+  std::unordered_set<const LoadedZone*> over_accounts_;
   uint64_t size_bytes_ = 0;
   uint64_t node_count_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "zones/base/assert.h"
+#include "zones/wire/wire.h"
 
 namespace merlon::snapshot {
 namespace {
@@ -85,7 +86,7 @@ Result<ZoneView> ZoneView::open(const Segment& segment) {
   }
   const uint32_t negative = view.info().negative_body;
   if (negative >= bodies->size() || bodies->body(negative).answer_count != 0 ||
-      bodies->body(negative).authority_count == 0) {
+      bodies->body(negative).authority_count == 0 || bodies->body(negative).additional_count != 0) {
     return damaged(segment, SectionKind::zone_info, 12, "body {} is no negative answer", negative);
   }
   return view;
@@ -94,7 +95,6 @@ Result<ZoneView> ZoneView::open(const Segment& segment) {
 Status ZoneView::check_nodes(const Segment& segment, const ZoneView& view) {
   uint64_t name_end = 0;
   uint64_t rrset_end = 0;
-  Bytes before;
   for (size_t i = 0; i < view.nodes_.size(); ++i) {
     const NodeEntry& node = view.nodes_[i];
     const uint64_t at = i * sizeof(NodeEntry);
@@ -102,39 +102,17 @@ Status ZoneView::check_nodes(const Segment& segment, const ZoneView& view) {
         node.reserved != 0) {
       return damaged(segment, SectionKind::nodes, at, "name of node {} is out of place", i);
     }
-    const Bytes name = view.name_of(node);
-    if (!name::Name::from_wire(name) || !is_folded(name)) {
-      return damaged(segment, SectionKind::names, name_end, "node {} has no folded name", i);
-    }
-    if (i == 0 && !std::equal(name.begin(), name.end(), view.apex().begin(), view.apex().end())) {
-      return damaged(segment, SectionKind::names, 0, "the first node is not the apex");
-    }
-    if (i > 0 && name::compare_canonical(before, name) >= 0) {
-      return damaged(segment, SectionKind::names, name_end, "node {} is not in canonical order", i);
-    }
-    // In canonical order an existing parent is an ancestor of, or equal to, the node before.
-    if (i > 0 && !ends_with_name(before, name.subspan(size_t{name[0]} + 1))) {
-      return damaged(segment, SectionKind::names, name_end, "the parent of node {} is missing", i);
+    if (const auto fault = view.name_fault(i); !fault.empty()) {
+      return damaged(segment, SectionKind::names, name_end, "node {} {}", i, fault);
     }
     if (node.rrset_first != rrset_end || node.rrset_count > view.rrsets_.size() - rrset_end) {
       return damaged(segment, SectionKind::nodes, at, "RRsets of node {} are out of place", i);
     }
-    int type_before = -1;
-    for (const RrsetEntry& rrset : view.rrsets_of(node)) {
-      if (rrset.type <= type_before || rrset.dependency > view.dependencies_.size()) {
-        return damaged(segment, SectionKind::rrsets, rrset_end * sizeof(RrsetEntry),
-                       "node {} has a bad RRset of type {}", i, rrset.type);
-      }
-      if (rrset.dependency == 0 && (rrset.body >= view.own_bodies_.size() ||
-                                    view.own_bodies_.answer_type(rrset.body) != rrset.type)) {
-        return damaged(segment, SectionKind::rrsets, rrset_end * sizeof(RrsetEntry),
-                       "body {} does not answer type {}", rrset.body, rrset.type);
-      }
-      type_before = rrset.type;
-      ++rrset_end;
+    if (auto good = view.check_rrsets(segment, i); !good) {
+      return good;
     }
     name_end += node.name_size;
-    before = name;
+    rrset_end += node.rrset_count;
   }
   if (name_end != view.names_.size()) {
     return damaged(segment, SectionKind::names, name_end, "bytes that no node owns");
@@ -142,6 +120,48 @@ Status ZoneView::check_nodes(const Segment& segment, const ZoneView& view) {
   if (rrset_end != view.rrsets_.size()) {
     return damaged(segment, SectionKind::rrsets, rrset_end * sizeof(RrsetEntry),
                    "RRsets that no node owns");
+  }
+  return {};
+}
+
+std::string_view ZoneView::name_fault(size_t i) const {
+  const Bytes name = name_of(nodes_[i]);
+  if (!name::Name::from_wire(name) || !is_folded(name)) {
+    return "has no folded name";
+  }
+  if (i == 0) {
+    return std::ranges::equal(name, apex()) ? "" : "is not the apex";
+  }
+  if (name.size() <= apex().size() || !ends_with_name(name, apex())) {
+    return "is outside the zone";
+  }
+  const Bytes before = name_of(nodes_[i - 1]);
+  if (name::compare_canonical(before, name) >= 0) {
+    return "is not in canonical order";
+  }
+  // In canonical order an existing parent is an ancestor of, or equal to, the node before.
+  if (!ends_with_name(before, name.subspan(size_t{name[0]} + 1))) {
+    return "has no parent";
+  }
+  return "";
+}
+
+Status ZoneView::check_rrsets(const Segment& segment, size_t i) const {
+  int type_before = -1;
+  uint64_t at = uint64_t{nodes_[i].rrset_first} * sizeof(RrsetEntry);
+  for (const RrsetEntry& rrset : rrsets_of(nodes_[i])) {
+    if (rrset.type <= type_before || !wire::is_data_type(rrset.type) ||
+        rrset.dependency > dependencies_.size()) {
+      return damaged(segment, SectionKind::rrsets, at, "node {} has a bad RRset of type {}", i,
+                     rrset.type);
+    }
+    if (rrset.dependency == 0 &&
+        (rrset.body >= own_bodies_.size() || own_bodies_.answer_type(rrset.body) != rrset.type)) {
+      return damaged(segment, SectionKind::rrsets, at, "body {} does not answer type {}",
+                     rrset.body, rrset.type);
+    }
+    type_before = rrset.type;
+    at += sizeof(RrsetEntry);
   }
   return {};
 }
@@ -201,6 +221,10 @@ Status ZoneBuilder::add_rrset(const name::Name& name, uint16_t type, uint16_t de
   if (!name.is_at_or_below(settings_.apex)) {
     return fail(ErrorCode::invalid_argument, "{} is not in zone {}", name.to_text(),
                 settings_.apex.to_text());
+  }
+  if (!wire::is_data_type(type)) {
+    return fail(ErrorCode::invalid_argument, "{}: type {} is not one that a zone holds",
+                name.to_text(), type);
   }
   if (!node(name).rrsets.emplace(type, RrsetEntry{type, dependency, body}).second) {
     return fail(ErrorCode::conflict, "{} has type {} twice", name.to_text(), type);

@@ -69,6 +69,9 @@ class ZoneView {
 
  private:
   static Status check_nodes(const Segment& segment, const ZoneView& view);
+  // "" or what is wrong with the name of node i, whose place is known to be good.
+  std::string_view name_fault(size_t i) const;
+  Status check_rrsets(const Segment& segment, size_t i) const;
 
   const ZoneInfo* info_ = nullptr;
   std::span<const ContentHash> dependencies_;

@@ -67,8 +67,8 @@ name::Name Reader::name() {
   std::array<uint8_t, name::kWireSizeMax> wire;
   size_t size = 0;
   size_t at = at_;
+  size_t behind = 0;    // where reading goes on; 0 until known
   size_t lowest = at_;  // pointers must go below every place visited, so a loop cannot close
-  bool jumped = false;
   for (int hops = 0; ok_;) {
     if (at >= bytes_.size()) {
       break;
@@ -79,9 +79,8 @@ name::Name Reader::name() {
         break;
       }
       const size_t target = ((length & 0x3F) << 8) | bytes_[at + 1];
-      if (!jumped) {
-        at_ = at + 2;
-        jumped = true;
+      if (behind == 0) {
+        behind = at + 2;
       }
       if (target >= lowest) {
         break;
@@ -98,14 +97,10 @@ name::Name Reader::name() {
     size += length + 1;
     at += length + 1;
     if (length == 0) {
-      if (!jumped) {
-        at_ = at;
-      }
       auto name = name::Name::from_wire({wire.data(), size});
-      if (name) {
-        return *name;
-      }
-      break;
+      MERLON_ASSERT(name.has_value());
+      at_ = behind == 0 ? at : behind;
+      return *name;
     }
   }
   ok_ = false;
@@ -147,7 +142,7 @@ void Writer::bytes(Bytes bytes) {
 
 void Writer::patch_u16(size_t at, uint16_t value) {
   if (ok_) {
-    MERLON_ASSERT(at + 2 <= at_);
+    MERLON_ASSERT(at_ >= 2 && at <= at_ - 2);
     store_be16(room_.data() + at, value);
   }
 }

@@ -67,6 +67,12 @@ inline constexpr uint16_t tsig = 250;
 inline constexpr uint16_t any = 255;
 }  // namespace type
 
+// A type of which a zone can hold records: not 0, OPT or one of the query and meta types 128-255
+// (RFC 6895 section 3.1).
+constexpr bool is_data_type(uint16_t type) {
+  return type != 0 && type != type::opt && (type < 128 || type > 255);
+}
+
 inline constexpr uint16_t kClassIn = 1;
 inline constexpr uint16_t kOptionEde = 15;  // RFC 8914
 inline constexpr uint16_t kEdeProhibited = 18;
