@@ -73,8 +73,7 @@ bool has_body(const httplib::Request& request) {
   return may_have_one && length.find_first_not_of('0') != std::string::npos;
 }
 
-void set_up(UnixHttpServer& http, Operations& operations, const ServerOptions& options) {
-  using HandlerResponse = httplib::Server::HandlerResponse;
+void set_limits(UnixHttpServer& http, const ServerOptions& options) {
   http.new_task_queue = [count = std::max<size_t>(options.thread_count, 1)] {
     return new httplib::ThreadPool(count);
   };
@@ -83,7 +82,10 @@ void set_up(UnixHttpServer& http, Operations& operations, const ServerOptions& o
   http.set_read_timeout(kReadTimeoutS);
   http.set_write_timeout(kWriteTimeoutS);
   http.set_payload_max_length(kBodySizeMax);
+}
 
+void set_handlers(UnixHttpServer& http, Operations& operations) {
+  using HandlerResponse = httplib::Server::HandlerResponse;
   // Runs before the body is read, and answers every request that has none.
   http.set_pre_routing_handler(
       [&operations](const httplib::Request& request, httplib::Response& response) {
@@ -164,7 +166,8 @@ Result<std::unique_ptr<Server>> Server::start(Operations& operations,
     return std::unexpected(listener.error());
   }
   auto impl = std::make_unique<Impl>(std::move(*listener));
-  set_up(impl->http, operations, options);
+  set_limits(impl->http, options);
+  set_handlers(impl->http, operations);
   impl->http.adopt(impl->listener.release());
   impl->thread = std::thread([&http = impl->http, path = options.socket_path] {
     if (!http.listen_after_bind()) {

@@ -88,6 +88,8 @@ class Coordinator final : public api::Operations {
   Result<Catalogue> load_catalogue(uint64_t generation) const;
   std::string catalogue_file(uint64_t generation) const;
 
+  Result<api::RefreshReport> apply(api::RefreshReport report, const store::FeedSet& set,
+                                   int64_t now);
   void run_builder();
   void run_refresher();
   std::vector<std::string> due_feeds() const;

@@ -77,29 +77,32 @@ Result<api::RefreshReport> Coordinator::refresh_feed(const std::string& id) {
     return keep_last_good(FeedHealth::quarantined, parsed.error().message);
   }
   describe(*parsed, state);
+  state.etag = fetched->etag;
+  state.last_modified = fetched->last_modified;
+  return apply(std::move(report), parsed->set, now);
+}
+
+// The content is believed: the set in force becomes `set`.
+Result<api::RefreshReport> Coordinator::apply(api::RefreshReport report, const store::FeedSet& set,
+                                              int64_t now) {
+  FeedState& state = report.state;
   state.health = FeedHealth::good;
   state.reason.clear();
   state.last_good = now;
-  state.etag = fetched->etag;
-  state.last_modified = fetched->last_modified;
-  if (state.last_changed == 0) {
+  const auto in_force = store_.set_of(report.feed);
+  if (state.last_changed == 0 || (in_force && *in_force != set)) {
     state.last_changed = now;
   }
-  FeedState applied = state;
-  const auto in_force = store_.set_of(id);
-  if (in_force && *in_force != parsed->set) {
-    applied.last_changed = now;
-  }
-  const auto summary = store_.apply(id, parsed->set, applied, now);
+  const auto summary = store_.apply(report.feed, set, state, now);
   if (!summary) {
     return std::unexpected(summary.error());
   }
   report.added = summary->added;
   report.removed = summary->removed;
-  if (const auto stored = store_.feed(id)) {
+  if (const auto stored = store_.feed(report.feed)) {
     state = stored->state;
   }
-  spdlog::info("feed {} good: {} added, {} removed, {} unchanged, {} lines refused", id,
+  spdlog::info("feed {} good: {} added, {} removed, {} unchanged, {} lines refused", report.feed,
                summary->added, summary->removed, summary->unchanged, state.rejected_count);
   changed();
   return report;

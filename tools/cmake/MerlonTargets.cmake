@@ -127,6 +127,9 @@ function(merlon_check_layering)
         message(FATAL_ERROR
                 "layering: ${library} reaches ${item}; the data plane links zones only")
       endif()
+      if(library MATCHES "^merlon(_tools_|ctl|-snapshot)" AND item MATCHES "^merlon_(dataplane|controlplane)_")
+        message(FATAL_ERROR "layering: ${library} reaches ${item}; tools link zones only")
+      endif()
       if(library MATCHES "^merlon[_-]controlplane" AND item MATCHES "^merlon_(dataplane|tools)_")
         message(FATAL_ERROR
                 "layering: ${library} reaches ${item}; the control plane links zones only")
