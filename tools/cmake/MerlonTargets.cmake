@@ -127,7 +127,8 @@ function(merlon_check_layering)
         message(FATAL_ERROR
                 "layering: ${library} reaches ${item}; the data plane links zones only")
       endif()
-      if(library MATCHES "^merlon(_tools_|ctl|-snapshot)" AND item MATCHES "^merlon_(dataplane|controlplane)_")
+      if(library MATCHES "^merlon(_tools_|ctl|-snapshot)" AND
+         item MATCHES "^merlon_(dataplane|controlplane)_")
         message(FATAL_ERROR "layering: ${library} reaches ${item}; tools link zones only")
       endif()
       if(library MATCHES "^merlon[_-]controlplane" AND item MATCHES "^merlon_(dataplane|tools)_")
