@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// One client: bytes in, frames, queries, answers, bytes out, in order. Written for edge-triggered
+// epoll: what the socket said last is remembered (may_read_, may_write_) until a call comes back
+// short, so that no system call is spent on changing what epoll watches.
+//
+// Back-pressure: while pipeline_max answers or unsent_bytes_max bytes wait for the client, nothing
+// more is read or answered. One turn does a bounded amount of work; who has more to do goes to the
+// end of the line, so that no client delays the others.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "controlplane/dns/output.h"
+#include "controlplane/dns/server.h"
+#include "controlplane/dns/socket.h"
+#include "controlplane/dns/statistics.h"
+#include "controlplane/dns/timer_wheel.h"
+#include "zones/answer/answer.h"
+
+namespace merlon::dns {
+
+// The subject of a source, or nullptr when it belongs to no device.
+const snapshot::Subject* find_subject(const snapshot::Snapshot& snapshot,
+                                      const address::Address& source);
+
+// What the connections of a worker share. Not thread-safe.
+struct WorkerContext {
+  WorkerContext(const ServerOptions& the_options, const SnapshotSlot& slot);
+
+  const ServerOptions& options;
+  const size_t input_bytes_max;  // this worker's part
+  SnapshotReader snapshots;
+  WorkerCounters counters;
+  OutputPool outputs;
+  std::vector<uint8_t> scratch;  // where bytes are received
+  answer::Query query;
+  uint64_t now_ms = 0;
+  size_t input_bytes = 0;  // kept by connections
+};
+
+class Connection : public TimerNode {
+ public:
+  enum class Next : uint8_t {
+    wait,   // for epoll or the deadline
+    again,  // there is more to do, after the others had their turn
+    close,  // for reason()
+  };
+
+  Connection(Fd fd, const address::Address& source, uint64_t now_ms);
+
+  // What epoll reported (EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR).
+  void note_events(uint32_t events);
+  // A bounded piece of work.
+  Next run(WorkerContext& context);
+  // When to give up if nothing happens, and why.
+  uint64_t deadline_ms(const WorkerContext& context) const;
+  CloseReason deadline_reason(const WorkerContext& context) const;
+  // Gives back what it holds of the context and counts the reason. A client that does not read is
+  // reset, so that the kernel drops what it queued; for others it delivers what it took.
+  void release(WorkerContext& context, CloseReason why);
+
+  int fd() const { return fd_.get(); }
+  const address::Address& source() const { return source_; }
+  CloseReason reason() const { return reason_; }
+
+  bool in_line = false;  // the worker's: waits for another turn
+
+ private:
+  // The received bytes of a turn, in the scratch buffer.
+  struct Input {
+    MutableBytes room;
+    size_t at = 0;
+    size_t end = 0;
+
+    Bytes rest() const { return {room.data() + at, end - at}; }
+    bool has_frame() const;
+  };
+
+  Next turn(WorkerContext& context, Input& input);
+  void answer_frames(WorkerContext& context, Input& input);
+  void answer_message(WorkerContext& context, Bytes message);
+  void answer_in_own_memory(WorkerContext& context, Bytes message, answer::Reply& reply);
+  const snapshot::Subject* subject(WorkerContext& context);
+  // False when the connection failed; reason() says why.
+  bool receive(WorkerContext& context, Input& input);
+  bool flush(WorkerContext& context);
+  bool fail_with(int error_number);
+  Next wait_or_close() const;
+  void finish(CloseReason reason);
+  bool full(const WorkerContext& context) const;
+  bool keep_input(WorkerContext& context, const Input& input);
+  bool has_partial_message() const { return !kept_.empty() && !kept_frame_; }
+
+  Fd fd_;
+  address::Address source_;
+  bool may_read_ = false;
+  bool may_write_ = true;
+  bool hang_up_seen_ = false;  // a short read is not the end: read until the end of input
+  bool end_of_input_ = false;
+  bool finishing_ = false;   // close for reason_ when the answers are sent
+  bool kept_frame_ = false;  // kept_ begins with a whole message
+  CloseReason reason_ = CloseReason::client_closed;
+  std::unique_ptr<OutputQueue> output_;  // only while it holds something
+  std::vector<uint8_t> kept_;            // received, not answered
+  uint64_t active_ms_;                   // last query or last progress in writing
+  uint64_t message_started_ms_ = 0;
+  uint64_t subject_version_ = UINT64_MAX;  // the snapshot that subject_ is of
+  const snapshot::Subject* subject_ = nullptr;
+};
+
+}  // namespace merlon::dns

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// DNS over TCP (RFC 7766) out of the snapshot in force: answers of up to 65,535 bytes, which is why
+// clients come over TCP at all. Answers come from the answer logic that UDP uses.
+//
+// Each worker is a thread with its own listening sockets (SO_REUSEPORT), its own epoll and its own
+// connections; workers share the snapshot, the count of connections per source, nothing else. There
+// is no thread per connection. Answers leave in the order of the queries, many in one write, a
+// large body straight from the snapshot's memory.
+//
+// Memory is bounded whatever clients do:
+//   per connection              ~0.3 kB
+//   per connection that waits for its client to read: one OutputQueue, ~42 kB; bodies are not
+//     copied but shared with the snapshot (which lives until its last answer is sent)
+//   received and not yet answered: input_bytes_max in all
+//   per worker                  ~0.2 MB, and up to 64 spare output queues
+//   in the kernel, per connection whose client does not read: kernel_unsent_bytes_max and what is
+//     in flight (TCP's congestion window, net.ipv4.tcp_wmem at most), and its receive buffer
+// so with the defaults at most 10,000 x 42 kB + 64 MB in this process, and 10,000 clients that
+// never read hold that for write_stall_timeout.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controlplane/dns/snapshot_slot.h"
+#include "controlplane/dns/statistics.h"
+#include "zones/base/error.h"
+
+namespace merlon::dns {
+
+struct ServerOptions {
+  using Milliseconds = std::chrono::milliseconds;
+
+  std::vector<std::string> listen = {"127.0.0.1:5300", "[::1]:5300"};  // port 0: any free port
+  unsigned threads = 1;
+  size_t connections_max = 10'000;
+  size_t connections_per_source_max = 512;  // an IPv6 source is a /64
+  // A connection without a query or an unsent answer is closed after this time.
+  Milliseconds idle_timeout{10'000};
+  // A query must be complete within this time of its first byte, however steadily it trickles.
+  Milliseconds message_timeout{5'000};
+  // A client that takes none of its answers for this time is closed.
+  Milliseconds write_stall_timeout{10'000};
+  // Reading stops while so many answers or so many bytes wait for the client; at least 1.
+  size_t pipeline_max = 64;
+  size_t unsent_bytes_max = size_t{1} << 20;
+  // Incomplete or not yet answered queries of all connections together.
+  size_t input_bytes_max = size_t{64} << 20;
+  // What the kernel may queue for a connection before sending it (TCP_NOTSENT_LOWAT).
+  uint32_t kernel_unsent_bytes_max = 256u << 10;
+};
+
+// Thread-safe after start().
+class Server {
+ public:
+  // Listens and starts the workers. `snapshots` outlives the server; while it is empty, clients are
+  // closed. Errors: invalid_argument (options), io (an address is in use, ...).
+  static Result<std::unique_ptr<Server>> start(const ServerOptions& options,
+                                               const SnapshotSlot& snapshots);
+  // Closes all connections and waits for the workers.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Where it listens, in the order of options.listen, with the ports that the system chose.
+  const std::vector<std::string>& addresses() const;
+  Statistics statistics() const;
+
+ private:
+  struct Parts;
+  explicit Server(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace merlon::dns

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// One thread of the server: accepts, waits in epoll, gives connections their turns, closes who is
+// late.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "controlplane/dns/connection.h"
+#include "controlplane/dns/socket.h"
+#include "controlplane/dns/source_table.h"
+#include "controlplane/dns/timer_wheel.h"
+
+namespace merlon::dns {
+
+class Worker {
+ public:
+  // Errors: io.
+  static Result<std::unique_ptr<Worker>> make(const ServerOptions& options,
+                                              const SnapshotSlot& snapshots, SourceTable& sources,
+                                              std::vector<Fd> listeners);
+  ~Worker();
+
+  void run();   // until stop(); closes all connections before it returns
+  void stop();  // from any thread
+  const WorkerCounters& counters() const { return context_.counters; }
+
+ private:
+  struct Listener {
+    Fd fd;
+    uint64_t paused_until_ms = 0;  // 0: not paused
+  };
+
+  Worker(const ServerOptions& options, const SnapshotSlot& snapshots, SourceTable& sources);
+  Status watch(int fd, uint32_t events);
+  int wait_ms() const;
+  void handle_event(int fd, uint32_t events);
+  void accept_some(Listener& listener);
+  void pause(Listener& listener);
+  void resume_listeners();
+  void adopt(Fd fd, const address::Address& source);
+  void give_turn(Connection& connection);
+  void look_at(Connection& connection);
+  void close(Connection& connection, CloseReason reason);
+
+  WorkerContext context_;
+  SourceTable& sources_;
+  Fd epoll_;
+  Fd wake_;
+  std::atomic<bool> stop_{false};
+  std::vector<Listener> listeners_;
+  bool listener_paused_ = false;
+  std::vector<std::unique_ptr<Connection>> by_fd_;
+  std::vector<Connection*> line_;  // who has more to do
+  TimerWheel timers_;
+};
+
+}  // namespace merlon::dns
