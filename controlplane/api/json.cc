@@ -122,7 +122,7 @@ Json to_json(const ListInfo& list) {
               {"address4_count", list.address4_count},
               {"address6_count", list.address6_count},
               {"prefix_only_count", list.prefix_only_count},
-              {"protected_address_count", list.protected_address_count},
+              {"protected_prefix_count", list.protected_prefix_count},
               {"domain_count", list.domain_count},
               {"names", list.names}};
 }

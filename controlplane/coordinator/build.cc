@@ -32,7 +32,7 @@ Json to_json(const api::ListInfo& list) {
               {"address4_count", list.address4_count},
               {"address6_count", list.address6_count},
               {"prefix_only_count", list.prefix_only_count},
-              {"protected_address_count", list.protected_address_count},
+              {"protected_prefix_count", list.protected_prefix_count},
               {"domain_count", list.domain_count},
               {"names", list.names}};
 }
@@ -46,14 +46,19 @@ api::ListInfo list_from_json(const Json& json) {
   list.address4_count = json.at("address4_count");
   list.address6_count = json.at("address6_count");
   list.prefix_only_count = json.at("prefix_only_count");
-  list.protected_address_count = json.at("protected_address_count");
+  list.protected_prefix_count = json.at("protected_prefix_count");
   list.domain_count = json.at("domain_count");
   list.names = json.at("names").get<std::vector<std::string>>();
   return list;
 }
 
-uint64_t saturated(address::Bits6 count) {
-  return count > UINT64_MAX ? UINT64_MAX : static_cast<uint64_t>(count);
+// The fewest prefixes that cover the set: an IPv6 address count says nothing to anybody.
+uint64_t prefix_count(const address::IpSet& set) {
+  uint64_t count = 0;
+  const auto one_more = [&count](auto) { ++count; };
+  set.v4.for_each_prefix(one_more);
+  set.v6.for_each_prefix(one_more);
+  return count;
 }
 
 }  // namespace
@@ -125,17 +130,16 @@ Result<Coordinator::Built> Coordinator::compile_now() {
     const compile::ListInput& list = input.lists[i];
     const compile::CompiledList& made = compiled->lists[i];
     const address::IpSet& out = list.content.taken_out_protected;
-    built.catalogue.lists.push_back(
-        {.name = made.name,
-         .kind = std::string(to_string(list.definition.kind)),
-         .tier = list.definition.tier,
-         .feeds = list.definition.feeds,
-         .address4_count = made.address4_count,
-         .address6_count = made.address6_count,
-         .prefix_only_count = made.prefix_only_count,
-         .protected_address_count = saturated(out.v4.address_count() + out.v6.address_count()),
-         .domain_count = list.content.domains.size(),
-         .names = made.names});
+    built.catalogue.lists.push_back({.name = made.name,
+                                     .kind = std::string(to_string(list.definition.kind)),
+                                     .tier = list.definition.tier,
+                                     .feeds = list.definition.feeds,
+                                     .address4_count = made.address4_count,
+                                     .address6_count = made.address6_count,
+                                     .prefix_only_count = made.prefix_only_count,
+                                     .protected_prefix_count = prefix_count(out),
+                                     .domain_count = list.content.domains.size(),
+                                     .names = made.names});
   }
   built.compiled = std::move(*compiled);
   return built;

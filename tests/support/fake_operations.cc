@@ -155,7 +155,7 @@ void count(api::ListInfo& list, const address::IpSet& all, uint64_t domain_count
   const address::IpSet kept = all.minus(never_block());
   list.address4_count = static_cast<uint64_t>(kept.v4.address_count());
   list.address6_count = static_cast<uint64_t>(kept.v6.address_count());
-  list.protected_address_count =
+  list.protected_prefix_count =
       static_cast<uint64_t>(all.v4.address_count() - kept.v4.address_count() +
                             all.v6.address_count() - kept.v6.address_count());
   list.domain_count = domain_count;

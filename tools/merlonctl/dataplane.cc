@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The data plane's answers are its own; this prints whatever JSON comes as "a.b.c = value" lines
-// with a blank line between the groups of the first level.
+// The data plane's answers are its own. Statistics in the form that it gives today become a table
+// of the counters that are not zero, a column for each worker; whatever else comes is printed as
+// "a.b.c = value" lines with a blank line between the groups of the first level.
 #include <fmt/format.h>
 
 #include <string>
@@ -21,7 +22,7 @@ void flatten(const Json& json, const std::string& path, Show show, std::string& 
     }
     return;
   }
-  if (show == Show::counters && (!json.is_number() || json == 0)) {
+  if (path == "schema_version" || (show == Show::counters && (!json.is_number() || json == 0))) {
     return;
   }
   const std::string value = json.is_string()
@@ -51,6 +52,35 @@ std::string grouped(const Json& json, Show show) {
   return text;
 }
 
+bool has_totals(const Json& json) {
+  return json.is_object() && json.contains("total") && json["total"].is_object() &&
+         json.contains("workers") && json["workers"].is_array();
+}
+
+// One row per counter that is not zero in the total.
+std::string counters_text(const Json& json, Colour colour) {
+  const Json& workers = json.at("workers");
+  std::vector<Column> columns = {{"GROUP"}, {"COUNTER"}, {"TOTAL", Align::right}};
+  for (size_t i = 0; i < workers.size(); ++i) {
+    columns.push_back({fmt::format("WORKER {}", i), Align::right});
+  }
+  Table table(std::move(columns));
+  for (const auto& group : json.at("total").items()) {
+    for (const auto& counter : group.value().items()) {
+      if (!counter.value().is_number_unsigned() || counter.value() == 0) {
+        continue;
+      }
+      std::vector<Cell> row = {{group.key()}, {counter.key()}, {counter.value().dump()}};
+      for (const Json& worker : workers) {
+        const Json::json_pointer place("/" + group.key() + "/" + counter.key());
+        row.push_back({worker.contains(place) ? worker.at(place).dump() : ""});
+      }
+      table.add(std::move(row));
+    }
+  }
+  return table.empty() ? "" : table.text(colour);
+}
+
 Done ask(const Context& context, const std::string& target, Show show) {
   const Outcome<Json> answer = context.client.get(target);
   if (!answer) {
@@ -60,7 +90,10 @@ Done ask(const Context& context, const std::string& target, Show show) {
     print_json(*answer);
     return {};
   }
-  const std::string text = grouped(answer->at("dataplane"), show);
+  const Json& said = answer->at("dataplane");
+  const Colour colour = context.colour ? Colour::on : Colour::off;
+  const std::string text = show == Show::counters && has_totals(said) ? counters_text(said, colour)
+                                                                      : grouped(said, show);
   print(text);
   if (text.empty()) {
     say(show == Show::counters ? "every counter is 0" : "the data plane says nothing");

@@ -41,7 +41,7 @@ Done run_list_list(const Context& context) {
                {number(list, "address4_count")},
                {number(list, "address6_count")},
                {number(list, "prefix_only_count")},
-               {number(list, "protected_address_count")},
+               {number(list, "protected_prefix_count")},
                {number(list, "domain_count")},
                {fmt::format("{}", list.at("names").size())},
                {fmt::format("{}", list.at("feeds").size())}});
@@ -70,7 +70,7 @@ Done run_list_show(const Context& context) {
       {"IPv4 addresses", number(list, "address4_count")},
       {"IPv6 addresses", number(list, "address6_count")},
       {"in APL only", number(list, "prefix_only_count")},
-      {"protected", number(list, "protected_address_count")},
+      {"protected", number(list, "protected_prefix_count")},
       {"domains", number(list, "domain_count")},
       {"feeds", joined(list.at("feeds"), ", ")},
   }));
