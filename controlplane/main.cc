@@ -3,7 +3,7 @@
 //   settings -> store, publisher -> coordinator -> DNS over TCP, REST API
 // SIGTERM and SIGINT stop it; the data plane goes on without it.
 #include <signal.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -28,6 +28,16 @@ constexpr const char* kVersion = "0.1.0";
 int give_up(std::string_view what, const Error& error) {
   spdlog::critical("{}: {}", what, error.message);
   return 1;
+}
+
+// Each TCP client takes a descriptor, RocksDB some hundreds: the soft limit (often 1024) goes up to
+// the hard one.
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
 }
 
 // The state holds the signing key: it belongs to this user alone, but the data plane, which may
@@ -69,6 +79,7 @@ int run(const std::string& config) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
+  raise_file_limit();
   if (auto prepared = prepare_state(*settings); !prepared) {
     return give_up("state directory", prepared.error());
   }

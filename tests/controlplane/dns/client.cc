@@ -223,29 +223,19 @@ std::shared_ptr<const snapshot::LoadedZone> make_patched_zone(std::string_view a
   const name::Name apex = *name::Name::from_text(apex_text);
   snapshot::ZoneBuilder zone({.apex = apex, .serial = 1, .tier_mask = kTierBasic});
   BodiesBuilder& bodies = zone.own();
-  const std::vector<uint8_t> soa(2 + 20);  // root names
   bodies.begin();
-  bodies.add({.section = BodiesBuilder::Section::authority,
-              .owner = BodiesBuilder::Owner::apex,
-              .type = wire::type::soa,
-              .data = soa});
-  zone.set_negative_body(*bodies.end());
-  bodies.begin();
-  for (uint32_t i = 0; i < 1000; ++i) {
-    std::array<uint8_t, 4> data;
-    address::store_network(address::Bits4{0x0A000000} + i, data.data());
-    bodies.add({.type = wire::type::a, .ttl = 60, .data = data});
+  for (uint16_t i = 0; i < kPatchedRecords; ++i) {
+    const std::array<uint8_t, 3> text{2, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)};
+    bodies.add({.section = BodiesBuilder::Section::authority,
+                .owner = BodiesBuilder::Owner::apex,
+                .type = wire::type::txt,
+                .ttl = 60,
+                .data = text});
   }
-  const std::array<uint8_t, 1> root{0};
-  bodies.add({.section = BodiesBuilder::Section::authority,
-              .owner = BodiesBuilder::Owner::apex,
-              .type = wire::type::ns,
-              .ttl = 60,
-              .data = root});
-  const auto body = bodies.end();
-  MERLON_ASSERT(body.has_value());
-  MERLON_ASSERT(zone.add_rrset(*apex.child("list"), wire::type::a, 0, *body).has_value());
-  auto segment = snapshot::Segment::from_bytes(*zone.finish());
+  zone.set_negative_body(*bodies.end());
+  const auto bytes = zone.finish();
+  MERLON_ASSERT(bytes.has_value());
+  auto segment = snapshot::Segment::from_bytes(*bytes);
   MERLON_ASSERT(segment.has_value());
   auto loaded = snapshot::LoadedZone::make(std::move(*segment), {}, fixed_index_key());
   MERLON_ASSERT(loaded.has_value());

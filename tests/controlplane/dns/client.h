@@ -56,12 +56,14 @@ Message concatenate(const std::vector<Message>& parts);
 Message expected_answer(const snapshot::Snapshot& snapshot, Bytes query,
                         std::string_view source = "127.0.0.1");
 
+inline constexpr uint16_t kPatchedRecords = 1500;
+
 // The fixture's zones with an access table of loopback sources:
 //   127.0.0.1, ::1  account 7, tiers basic and advanced     127.0.0.4  verb refuse
 //   127.0.0.3       verb ignore                             127.0.0.5  verb empty
 //   127.0.0.9       account 9, tier basic                   all others: not registered
-// and, when `patched` names an apex, a zone of tier basic whose apex A RRset of 1000 records also
-// has an authority record owned by the apex, so that its body has places to patch.
+// and, when `patched` names an apex, a zone of tier basic whose negative answer has kPatchedRecords
+// records owned by the apex, so that its body has as many places to patch.
 std::shared_ptr<const snapshot::Snapshot> loopback_snapshot(const FixtureOptions& options = {},
                                                             std::string_view patched = "");
 
