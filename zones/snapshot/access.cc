@@ -81,9 +81,13 @@ Result<AccessView> AccessView::open(const Segment& segment) {
   }
   for (size_t i = 0; i < subjects->size(); ++i) {
     const Subject& subject = (*subjects)[i];
-    if (static_cast<uint8_t>(subject.verb) > 3 || subject.reserved != std::array<uint8_t, 3>{}) {
+    if (static_cast<uint8_t>(subject.verb) > static_cast<uint8_t>(Verb::ignore)) {
       return damaged(segment, SectionKind::subjects, i * sizeof(Subject), "subject {} has verb {}",
                      i, static_cast<unsigned>(subject.verb));
+    }
+    if (subject.reserved != std::array<uint8_t, 3>{}) {
+      return damaged(segment, SectionKind::subjects, i * sizeof(Subject),
+                     "subject {} has reserved bytes that are not zero", i);
     }
   }
   if (auto good = check_sources(segment, SectionKind::sources4, *sources4, subjects->size());

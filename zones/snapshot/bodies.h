@@ -84,7 +84,7 @@ class BodiesBuilder {
     Owner owner = Owner::qname;
     uint16_t type = 0;
     uint32_t ttl = 0;
-    Bytes data;
+    Bytes data{};
   };
 
   void begin();

@@ -310,7 +310,7 @@ Result<Segment> Segment::load(const std::string& path, SegmentKind kind, const C
                 content.to_text(), hash.to_text());
   }
   if (segment->kind() != kind) {
-    return fail(ErrorCode::corruption, "{}: header at offset 12: is a {} segment, not {}", path,
+    return fail(ErrorCode::corruption, "{}: header at offset 12: kind is {}, not {}", path,
                 to_string(segment->kind()), to_string(kind));
   }
   return segment;
