@@ -29,7 +29,7 @@ struct ListInfo {
   std::vector<std::string> feeds;
   uint64_t address4_count = 0;  // A records in all
   uint64_t address6_count = 0;
-  uint64_t prefix_only_count = 0;        // too wide for A/AAAA: in APL and counted in TXT
+  uint64_t prefix_only_count = 0;       // too wide for A/AAAA: in APL and counted in TXT
   uint64_t protected_prefix_count = 0;  // prefixes taken out by the never-block net
   uint64_t domain_count = 0;
   std::vector<std::string> names;  // full names with dot: basic.merlon.internal., basic1...

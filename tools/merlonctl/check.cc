@@ -34,7 +34,7 @@ Done run_check(const Context& context) {
   if (observations.empty()) {
     return {};
   }
-  Table table({{"AS"}, {"FEED"}, {"SINCE"}, {"LAST SEEN"}, {"NOW"}});
+  Table table({{"LISTED AS"}, {"FEED"}, {"SINCE"}, {"LAST SEEN"}, {"NOW"}});
   for (const Json& observation : observations) {
     const bool listed = observation.at("listed").get<bool>();
     table.add({{observation.at("value").get<std::string>()},
