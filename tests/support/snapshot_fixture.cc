@@ -321,6 +321,14 @@ snapshot::SigningKey fixed_signing_key() {
   return key;
 }
 
+std::array<uint8_t, 64> sign(Bytes bytes, const snapshot::SigningKey& key) {
+  static_assert(crypto_sign_BYTES == 64);
+  std::array<uint8_t, 64> signature;
+  crypto_sign_detached(signature.data(), nullptr, bytes.data(), bytes.size(),
+                       key.secret_key.data());
+  return signature;
+}
+
 Fixture make_fixture(const FixtureOptions& options) {
   Fixture fixture;
   fixture.key = fixed_index_key();
@@ -341,8 +349,7 @@ const FixtureSegment& Fixture::segment(SegmentKind kind, std::string_view apex) 
       return segment;
     }
   }
-  MERLON_ASSERT(!"the fixture has no such segment");
-  std::abort();
+  assertion_failed("the fixture has such a segment", __FILE__, __LINE__);
 }
 
 const Subject* Fixture::subject(std::string_view source) const {

@@ -25,6 +25,7 @@
 // Sources: see kFixtureSources in the .cc; subject("192.0.2.10") gives one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -82,6 +83,8 @@ Fixture make_fixture(const FixtureOptions& options = {});
 // A key that is the same in every run, so that golden bytes can be compared.
 snapshot::IndexKey fixed_index_key();
 snapshot::SigningKey fixed_signing_key();
+// The Ed25519 signature of any bytes.
+std::array<uint8_t, 64> sign(Bytes bytes, const snapshot::SigningKey& key);
 
 // The i-th address of the list `basic`.
 uint32_t basic_address(size_t i);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the query's bytes to the reply's nothing allocates. malloc itself is replaced by a counting
-// one; sanitizers bring their own malloc, so there operator new is counted instead.
+// one; sanitizers bring their own malloc and call a hook.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -14,15 +14,16 @@ thread_local size_t g_allocations = 0;
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-void* operator new(size_t size) {
+#define MERLON_SANITIZER_OWNS_MALLOC 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MERLON_SANITIZER_OWNS_MALLOC 1
+#endif
+#endif
+
+#ifdef MERLON_SANITIZER_OWNS_MALLOC
+extern "C" void __sanitizer_malloc_hook(const volatile void* /*memory*/, size_t /*size*/) {
   ++g_allocations;
-  return std::malloc(size);
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, size_t) noexcept {
-  std::free(memory);
 }
 #else
 extern "C" {

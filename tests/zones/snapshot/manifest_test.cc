@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,9 +34,7 @@ std::string good_text() {
 
 // Signs again what was edited, so that the checks behind the signature are reached.
 std::string resign(std::string body) {
-  std::array<uint8_t, crypto_sign_BYTES> signature;
-  crypto_sign_detached(signature.data(), nullptr, as_bytes(body).data(), body.size(),
-                       key().secret_key.data());
+  const auto signature = tests::sign(as_bytes(body), key());
   return body + "signature ed25519 " + to_hex(key().public_key) + " " + to_hex(signature) + "\n";
 }
 
