@@ -30,10 +30,18 @@ class RecordWalk {
       return "record runs past the body";
     }
     type_ = load_be16(body_.data() + at_);
+    const uint16_t record_class = load_be16(body_.data() + at_ + 2);
     const size_t data_size = load_be16(body_.data() + at_ + 8);
     at_ += kRecordFixedSize;
     if (body_.size() - at_ < data_size) {
       return "record data runs past the body";
+    }
+    if (record_class != wire::kClassIn) {
+      return "class is not IN";
+    }
+    if ((type_ == wire::type::a && data_size != 4) ||
+        (type_ == wire::type::aaaa && data_size != 16)) {
+      return "address record of a wrong size";
     }
     at_ += data_size;
     return "";

@@ -154,7 +154,9 @@ const Row kBodyRows[] = {
     {"record data past the body", [](SegmentEdit& e) { e.section(kData)[68 + 11] = 5; }, kData, 68,
      "body 2 record 0: record data runs past the body"},
     {"record data short of the body", [](SegmentEdit& e) { e.section(kData)[68 + 11] = 3; }, kData,
-     83, "body 2 has bytes or pointers behind its last record"},
+     68, "body 2 record 0: address record of a wrong size"},
+    {"class other than IN", [](SegmentEdit& e) { e.section(kData)[68 + 5] = 3; }, kData, 68,
+     "body 2 record 0: class is not IN"},
     {"owner is a pointer elsewhere", [](SegmentEdit& e) { e.section(kData)[69] = 0x0D; }, kData, 68,
      "body 2 record 0: owner is not a name"},
     {"owner runs past the body", [](SegmentEdit& e) { e.section(kData)[68] = 30; }, kData, 68,
@@ -209,6 +211,7 @@ TEST(BodiesCorruption, OwnerInFullHasAtMost255Bytes) {
       data.insert(data.end(), size, 'x');
     }
     data.resize(data.size() + 1 + 10);
+    data[data.size() - 7] = 1;  // class IN
     BodyEntry entry{};
     entry.size = static_cast<uint32_t>(data.size());
     entry.authority_count = 1;
