@@ -148,9 +148,11 @@ void set_up(UnixHttpServer& http, Operations& operations, const ServerOptions& o
 }  // namespace
 
 struct Server::Impl {
-  explicit Impl(UnixListener socket) : listener(std::move(socket)) {}
+  Impl(UnixListener socket, std::string where)
+      : listener(std::move(socket)), path(std::move(where)) {}
 
   UnixListener listener;
+  std::string path;
   UnixHttpServer http;
   std::thread thread;
 };
@@ -163,7 +165,7 @@ Result<std::unique_ptr<Server>> Server::start(Operations& operations,
   if (!listener) {
     return std::unexpected(listener.error());
   }
-  auto impl = std::make_unique<Impl>(std::move(*listener));
+  auto impl = std::make_unique<Impl>(std::move(*listener), options.socket_path);
   set_up(impl->http, operations, options);
   impl->http.adopt(impl->listener.release());
   impl->thread = std::thread([&http = impl->http, path = options.socket_path] {
@@ -186,6 +188,7 @@ Result<std::unique_ptr<Server>> Server::start(Operations& operations,
 
 Server::~Server() {
   impl_->http.stop();
+  end_reading_of_clients(impl_->path);
   impl_->thread.join();
 }
 
