@@ -4,6 +4,7 @@
 // SIGTERM and SIGINT stop it; the data plane goes on without it.
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -24,6 +25,7 @@ namespace merlon::controlplane {
 namespace {
 
 constexpr const char* kVersion = "0.1.0";
+constexpr size_t kSpaceAtStart = 4 << 20;
 
 int give_up(std::string_view what, const Error& error) {
   spdlog::critical("{}: {}", what, error.message);
@@ -47,6 +49,15 @@ Status prepare_state(const Settings& settings) {
     if (auto made = make_directories(path); !made) {
       return made;
     }
+  }
+  // RocksDB does not survive a disk that is full while it opens (Debian builds its assertions in),
+  // so it is told here, with a reason.
+  const std::string probe = settings.state_directory + "/space-check";
+  const std::vector<uint8_t> zeros(kSpaceAtStart);
+  const Status room = write_file_durably(probe, zeros, 0600);
+  ::unlink(probe.c_str());
+  if (!room) {
+    return in(fmt::format("a start needs {} MiB of room there", kSpaceAtStart >> 20), room.error());
   }
   return {};
 }
@@ -121,6 +132,7 @@ int run(const std::string& config) {
   int received = 0;
   sigwait(&signals, &received);
   spdlog::info("stopping");
+  coordinator.cancel_fetches();  // the API's requests may wait for one
   api_server->reset();
   coordinator.stop();
   dns_server->reset();

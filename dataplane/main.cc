@@ -91,6 +91,11 @@ class DataPlane {
 
  private:
   Status bind_sockets() {
+    for (const io::Endpoint& endpoint : settings_.listen) {
+      if (auto free = io::UdpSocket::wait_until_free(endpoint); !free) {
+        return free;
+      }
+    }
     sockets_.resize(settings_.worker_count);
     for (auto& own : sockets_) {
       for (const io::Endpoint& endpoint : settings_.listen) {

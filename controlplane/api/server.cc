@@ -150,9 +150,11 @@ void set_handlers(UnixHttpServer& http, Operations& operations) {
 }  // namespace
 
 struct Server::Impl {
-  explicit Impl(UnixListener socket) : listener(std::move(socket)) {}
+  Impl(UnixListener socket, std::string where)
+      : listener(std::move(socket)), path(std::move(where)) {}
 
   UnixListener listener;
+  std::string path;
   UnixHttpServer http;
   std::thread thread;
 };
@@ -165,7 +167,7 @@ Result<std::unique_ptr<Server>> Server::start(Operations& operations,
   if (!listener) {
     return std::unexpected(listener.error());
   }
-  auto impl = std::make_unique<Impl>(std::move(*listener));
+  auto impl = std::make_unique<Impl>(std::move(*listener), options.socket_path);
   set_limits(impl->http, options);
   set_handlers(impl->http, operations);
   impl->http.adopt(impl->listener.release());
@@ -189,6 +191,7 @@ Result<std::unique_ptr<Server>> Server::start(Operations& operations,
 
 Server::~Server() {
   impl_->http.stop();
+  end_reading_of_clients(impl_->path);
   impl_->thread.join();
 }
 

@@ -13,9 +13,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace merlon::api {
@@ -158,6 +161,24 @@ UnixListener::~UnixListener() {
 
 int UnixListener::release() {
   return std::exchange(descriptor_, -1);
+}
+
+void end_reading_of_clients(const std::string& path) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
+    const int descriptor = std::atoi(entry.path().filename().c_str());
+    sockaddr_un own{};
+    socklen_t size = sizeof own;
+    int listening = 0;
+    socklen_t listening_size = sizeof listening;
+    // An accepted connection has the listener's name.
+    if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&own), &size) == 0 &&
+        own.sun_family == AF_UNIX && path == std::string_view(own.sun_path) &&
+        ::getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening, &listening_size) == 0 &&
+        listening == 0) {
+      ::shutdown(descriptor, SHUT_RD);
+    }
+  }
 }
 
 }  // namespace merlon::api

@@ -34,4 +34,8 @@ class UnixListener {
   ino_t inode_ = 0;
 };
 
+// Ends reading on all connections that this process has accepted at the path, so that nobody goes
+// on waiting for a client's next byte. Answers can still be written.
+void end_reading_of_clients(const std::string& path);
+
 }  // namespace merlon::api

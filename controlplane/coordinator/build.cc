@@ -7,6 +7,7 @@
 #include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/policy/lists.h"
@@ -18,6 +19,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int kLoadTimeoutMs = 60'000;
+constexpr int kWordTimeoutMs = 1'000;
 constexpr uint64_t kCatalogueSizeMax = 256 << 20;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -67,18 +69,8 @@ compile::Serials Coordinator::serials_in_force() const {
   compile::Serials serials;
   serials.next = static_cast<uint32_t>(std::time(nullptr));
   const auto served = slot_.get();
-  const auto current = publisher_.directory().current();
-  if (served == nullptr || !current) {
+  if (served == nullptr) {
     return serials;
-  }
-  const auto manifest = publisher_.directory().manifest(*current, publisher_.public_key());
-  if (!manifest || served->generation() != *current) {
-    return serials;
-  }
-  for (const snapshot::ManifestSegment& segment : manifest->segments) {
-    if (segment.kind == snapshot::SegmentKind::zone && segment.apex == options_.compile.suffix) {
-      serials.in_force_hash = segment.hash.to_text();
-    }
   }
   for (const auto& zone : served->zones()) {
     if (std::ranges::equal(zone->view().apex(), options_.compile.suffix.folded().wire())) {
@@ -86,6 +78,19 @@ compile::Serials Coordinator::serials_in_force() const {
     }
   }
   serials.next = std::max(serials.next, serials.in_force + 1);
+  const auto current = publisher_.directory().current();
+  if (!current || served->generation() != *current) {
+    return serials;
+  }
+  const auto manifest = publisher_.directory().manifest(*current, publisher_.public_key());
+  if (!manifest) {
+    return serials;
+  }
+  for (const snapshot::ManifestSegment& segment : manifest->segments) {
+    if (segment.kind == snapshot::SegmentKind::zone && segment.apex == options_.compile.suffix) {
+      serials.in_force_hash = segment.hash.to_text();
+    }
+  }
   return serials;
 }
 
@@ -190,13 +195,14 @@ Result<api::BuildReport> Coordinator::build_locked() {
       if (auto done = put_in_force(written->generation, std::move(*snapshot)); !done) {
         return in("publish", done.error());
       }
-      made.dataplane_error = tell_dataplane();
-      if (auto cleaned = publisher_.clean_up(); !cleaned) {
+      if (auto cleaned = clean_up(); !cleaned) {
         spdlog::warn("clean up: {}", cleaned.error().message);
       }
     } else if (auto saved = save_catalogue(written->generation, built->catalogue); !saved) {
       return in("publish", saved.error());
     }
+    // Also of a generation that it should know: it may have met it damaged, or not met it yet.
+    made.dataplane_error = tell_dataplane();
     made.publish_seconds = seconds_since(publish_start);
     const std::lock_guard facts(facts_mutex_);
     built_revision_ = built->catalogue.revision;
@@ -233,31 +239,43 @@ Status Coordinator::put_in_force(uint64_t generation,
 
 // Returns what went wrong, or "".
 std::string Coordinator::tell_dataplane() {
-  std::string word;
-  std::string error;
   if (options_.dataplane_socket.empty()) {
-    word = "none configured";
-  } else if (const auto reply =
-                 publish::ask_dataplane(options_.dataplane_socket, "load", kLoadTimeoutMs)) {
-    const Json json = Json::parse(*reply, nullptr, false);
-    if (json.is_object() && json.contains("generation")) {
-      word = fmt::format("serving generation {}", json["generation"].dump());
-    } else {
-      error = json.is_object() && json.contains("error") && json["error"].contains("message")
-                  ? json["error"]["message"].get<std::string>()
-                  : *reply;
-      word = error;
-    }
-  } else {
+    return "";
+  }
+  std::string error;
+  const auto reply = publish::ask_dataplane(options_.dataplane_socket, "load", kLoadTimeoutMs);
+  if (!reply) {
     error = reply.error().message;
-    word = error;
+  } else if (const Json json = Json::parse(*reply, nullptr, false);
+             !json.is_object() || !json.contains("generation")) {
+    error = json.is_object() && json.contains("error") && json["error"].contains("message")
+                ? json["error"]["message"].get<std::string>()
+                : *reply;
   }
   if (!error.empty()) {
     spdlog::warn("data plane: {}", error);
   }
-  const std::lock_guard lock(facts_mutex_);
-  dataplane_word_ = word;
   return error;
+}
+
+// What it says now, not what it said at the last publish: it may have gone or started since.
+std::string Coordinator::dataplane_word() const {
+  if (options_.dataplane_socket.empty()) {
+    return "none configured";
+  }
+  const auto reply = publish::ask_dataplane(options_.dataplane_socket, "status", kWordTimeoutMs);
+  if (!reply) {
+    return reply.error().message;
+  }
+  const Json json = Json::parse(*reply, nullptr, false);
+  if (!json.is_object() || !json.contains("generation") || !json.contains("last_load_error")) {
+    return *reply;
+  }
+  const std::string fault = json["last_load_error"].get<std::string>();
+  const std::string word = json["generation"] == 0
+                               ? std::string("serving nothing")
+                               : fmt::format("serving generation {}", json["generation"].dump());
+  return fault.empty() ? word : fmt::format("{}; {}", word, fault);
 }
 
 std::string Coordinator::catalogue_file(uint64_t generation) const {
@@ -293,6 +311,29 @@ Result<Coordinator::Catalogue> Coordinator::load_catalogue(uint64_t generation) 
     return fail(ErrorCode::corruption, "{}: {}; `snapshot build` writes it again", path,
                 error.what());
   }
+}
+
+// What no kept generation needs: manifests and segments, then catalogues.
+Status Coordinator::clean_up() {
+  if (auto cleaned = publisher_.clean_up(); !cleaned) {
+    return cleaned;
+  }
+  const auto generations = publisher_.directory().generations();
+  if (!generations) {
+    return std::unexpected(generations.error());
+  }
+  std::set<std::string> used;
+  for (const uint64_t generation : *generations) {
+    used.insert(catalogue_file(generation));
+  }
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(options_.catalogue_path, error)) {
+    if (!used.contains(entry.path().string())) {
+      std::filesystem::remove(entry.path(), error);
+    }
+  }
+  return error ? Status(fail(ErrorCode::io, "{}: {}", options_.catalogue_path, error.message()))
+               : Status();
 }
 
 Result<std::vector<api::ListInfo>> Coordinator::lists() {
@@ -382,8 +423,11 @@ Result<api::BuildReport> Coordinator::activate_snapshot(uint64_t generation) {
 }
 
 Result<api::BuildReport> Coordinator::rollback_snapshot() {
-  const auto current = publisher_.directory().current();
+  auto current = publisher_.directory().current();
   const auto generations = publisher_.directory().generations();
+  if (const auto served = slot_.get(); !current && served != nullptr) {
+    current = served->generation();  // `current` on disk is damaged
+  }
   if (!current || !generations) {
     return std::unexpected(current ? generations.error() : current.error());
   }

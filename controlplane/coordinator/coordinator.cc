@@ -73,6 +73,7 @@ Status Coordinator::start() {
 }
 
 void Coordinator::stop() {
+  cancel_fetches();
   {
     const std::lock_guard lock(wake_mutex_);
     stopping_ = true;
@@ -193,9 +194,9 @@ Result<api::ControlPlaneStatus> Coordinator::status() {
   const auto served = slot_.get();
   status.tcp_generation = served == nullptr ? 0 : served->generation();
   status.suffix = options_.compile.suffix.to_text();
+  status.dataplane = dataplane_word();
   const std::lock_guard lock(facts_mutex_);
   status.last_build_error = last_build_error_;
-  status.dataplane = dataplane_word_;
   return status;
 }
 

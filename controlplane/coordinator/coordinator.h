@@ -45,6 +45,8 @@ class Coordinator final : public api::Operations {
   // Serves what is in force on disk (a damaged one is said and replaced by a build), builds when
   // the store has moved on since, and starts the threads.
   Status start();
+  // Fetches that are under way fail soon, and so do their callers.
+  void cancel_fetches() { cancelled_ = true; }
   void stop();
 
   Result<api::ControlPlaneStatus> status() override;
@@ -84,12 +86,15 @@ class Coordinator final : public api::Operations {
   Result<std::shared_ptr<const snapshot::Snapshot>> load(uint64_t generation);
   Status put_in_force(uint64_t generation, std::shared_ptr<const snapshot::Snapshot> snapshot);
   std::string tell_dataplane();
+  Status clean_up();
   Status save_catalogue(uint64_t generation, const Catalogue& catalogue) const;
   Result<Catalogue> load_catalogue(uint64_t generation) const;
   std::string catalogue_file(uint64_t generation) const;
 
   Result<api::RefreshReport> apply(api::RefreshReport report, const store::FeedSet& set,
                                    int64_t now);
+  std::string dataplane_word() const;
+
   void run_builder();
   void run_refresher();
   std::vector<std::string> due_feeds() const;
@@ -106,13 +111,13 @@ class Coordinator final : public api::Operations {
   std::mutex build_mutex_;  // builds, activations
   std::mutex facts_mutex_;  // the members up to the next mutex
   std::string last_build_error_;
-  std::string dataplane_word_ = "not asked yet";
   uint64_t built_revision_ = 0;
   std::map<std::string, std::unique_ptr<std::mutex>> feed_mutexes_;
 
   std::mutex wake_mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;
+  std::atomic<bool> cancelled_{false};  // fetches give up
   uint64_t change_count_ = 0;
   std::thread builder_;
   std::thread refresher_;

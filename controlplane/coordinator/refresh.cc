@@ -23,6 +23,18 @@ void describe(const feeds::ParsedFeed& parsed, FeedState& state) {
   state.rejected_examples = parsed.rejected_examples;
 }
 
+Result<feeds::FetchResult> fetch_next(const store::FeedDefinition& definition,
+                                      const FeedState& state, const std::string& contact,
+                                      const std::atomic<bool>& cancel) {
+  return feeds::fetch({.url = definition.url,
+                       .etag = state.etag,
+                       .last_modified = state.last_modified,
+                       .timeout_s = definition.timeout_s,
+                       .size_max_bytes = definition.size_max_bytes,
+                       .contact = contact,
+                       .cancel = &cancel});
+}
+
 }  // namespace
 
 Result<api::RefreshReport> Coordinator::refresh_feed(const std::string& id) {
@@ -51,12 +63,10 @@ Result<api::RefreshReport> Coordinator::refresh_feed(const std::string& id) {
     return report;
   };
 
-  const auto fetched = feeds::fetch({.url = definition.url,
-                                     .etag = state.etag,
-                                     .last_modified = state.last_modified,
-                                     .timeout_s = definition.timeout_s,
-                                     .size_max_bytes = definition.size_max_bytes,
-                                     .contact = options_.contact});
+  const auto fetched = fetch_next(definition, state, options_.contact, cancelled_);
+  if (!fetched && cancelled_) {
+    return std::unexpected(fetched.error());  // no fault of the feed
+  }
   if (!fetched) {
     return keep_last_good(FeedHealth::failed, fetched.error().message);
   }

@@ -85,6 +85,11 @@ std::string user_agent(const FetchRequest& request) {
                                           : "merlon/0.1";
 }
 
+// libcurl asks here at least once a second, also while nothing arrives.
+int is_cancelled(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::atomic<bool>*>(user)->load() ? 1 : 0;
+}
+
 void set_options(CURL* curl, const FetchRequest& request, const HeaderList& headers, Sink& sink,
                  char* error_text) {
   const std::string agent = user_agent(request);
@@ -109,6 +114,11 @@ void set_options(CURL* curl, const FetchRequest& request, const HeaderList& head
                    static_cast<curl_off_t>(std::min<uint64_t>(request.size_max_bytes, INT64_MAX)));
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &write_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &sink);
+  if (request.cancel != nullptr) {
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &is_cancelled);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, request.cancel);
+  }
 }
 
 std::unexpected<Error> explain_status(CURL* curl, const std::string& url, long status) {
@@ -184,6 +194,8 @@ std::unexpected<Error> explain_failure(CURL* curl, CURLcode code, const FetchReq
     case CURLE_WRITE_ERROR:
       return sink_full ? too_large(url, request.size_max_bytes)
                        : fail(ErrorCode::io, "fetch {}: {}", url, reason);
+    case CURLE_ABORTED_BY_CALLBACK:
+      return fail(ErrorCode::busy, "fetch {}: given up, this process is stopping", url);
     case CURLE_TOO_MANY_REDIRECTS:
       return fail(ErrorCode::io, "fetch {}: more than {} redirects; use the final URL", url,
                   kRedirectsMax);

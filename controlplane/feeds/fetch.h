@@ -5,6 +5,7 @@
 // Blocks until done; safe to call from many threads at once.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ struct FetchRequest {
   uint32_t connect_timeout_s = 15;
   uint64_t size_max_bytes = 64 << 20;  // after decompression
   std::string contact = {};  // e-mail or URL in the User-Agent; some publishers ask for it
+  // Set by another thread to give up soon (about a second); outlives the call.
+  const std::atomic<bool>* cancel = nullptr;
 };
 
 struct FetchResult {

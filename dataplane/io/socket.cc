@@ -16,6 +16,10 @@ namespace {
 
 constexpr int kReceiveBufferSize = 8 << 20;
 
+// How long the kernel may take to let go of a killed process's sockets: about 50 ms when idle.
+constexpr int kFreeWaitMs = 2000;
+constexpr int kFreePollMs = 5;
+
 Status set_option(int fd, int level, int option, int value, std::string_view what) {
   if (::setsockopt(fd, level, option, &value, sizeof value) != 0) {
     return fail_errno(fmt::format("set {}", what), errno);
@@ -135,6 +139,26 @@ Result<UdpSocket> UdpSocket::bind(const Endpoint& endpoint) {
   }
   socket.needs_packet_info_ = endpoint.is_wildcard();
   return socket;
+}
+
+Status UdpSocket::wait_until_free(const Endpoint& endpoint) {
+  for (int waited_ms = 0;; waited_ms += kFreePollMs) {
+    const UdpSocket probe(::socket(endpoint.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (endpoint.family() == AF_INET6) {
+      const int on = 1;
+      ::setsockopt(probe.fd(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    }
+    if (::bind(probe.fd(), generic(endpoint.storage), endpoint.size) == 0 || errno != EADDRINUSE) {
+      return {};  // what else is wrong, bind() says
+    }
+    if (waited_ms >= kFreeWaitMs) {
+      return fail(ErrorCode::conflict,
+                  "listen on UDP {}: another program listens there; stop it, or choose another "
+                  "address or port",
+                  endpoint.to_text());
+    }
+    ::usleep(kFreePollMs * 1000);
+  }
 }
 
 UdpSocket::UdpSocket(UdpSocket&& other) noexcept

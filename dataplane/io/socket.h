@@ -26,6 +26,10 @@ struct Endpoint {
 
 class UdpSocket {
  public:
+  // Sockets with SO_REUSEPORT share a port with any other of the same user, so a second data plane
+  // would silently take half of the first one's queries. Waits a moment: the sockets of a process
+  // that was killed live on in the kernel until it has taken its io_uring apart. Errors: conflict.
+  static Status wait_until_free(const Endpoint& endpoint);
   // Errors: io with the endpoint and what to do.
   static Result<UdpSocket> bind(const Endpoint& endpoint);
   UdpSocket(UdpSocket&& other) noexcept;

@@ -47,7 +47,16 @@ Result<std::unique_ptr<UringIo>> UringIo::create(std::span<const UdpSocket> sock
 
 UringIo::~UringIo() {
   if (ring_ready_) {
-    io_uring_queue_exit(&ring_);  // cancels what is armed before the buffers go
+    // The kernel takes a ring apart some time after it is closed. What the ring holds of the
+    // sockets is given back here and now: as long as they lived on, they would go on taking their
+    // share of the queries of this port, to nobody's answer.
+    io_uring_sync_cancel_reg everything{};
+    everything.fd = -1;
+    everything.flags = IORING_ASYNC_CANCEL_ANY;
+    everything.timeout = {-1, -1};
+    io_uring_register_sync_cancel(&ring_, &everything);
+    io_uring_unregister_files(&ring_);
+    io_uring_queue_exit(&ring_);
   }
   if (buffer_ring_ != nullptr) {
     ::munmap(buffer_ring_, buffer_ring_size_);
