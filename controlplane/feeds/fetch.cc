@@ -65,6 +65,11 @@ size_t write_body(char* data, size_t size, size_t count, void* user) {
   return bytes;
 }
 
+// libcurl calls this about once a second, and more often while data flows; not 0 ends the transfer.
+int report_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::atomic<bool>*>(user)->load() ? 1 : 0;
+}
+
 // A value that goes into a request header must not be able to begin another one.
 bool is_header_value(std::string_view value) {
   return !value.empty() && value.size() <= kHeaderValueMax &&
@@ -109,6 +114,11 @@ void set_options(CURL* curl, const FetchRequest& request, const HeaderList& head
                    static_cast<curl_off_t>(std::min<uint64_t>(request.size_max_bytes, INT64_MAX)));
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &write_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &sink);
+  if (request.stop != nullptr) {
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &report_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, request.stop);
+  }
 }
 
 std::unexpected<Error> explain_status(CURL* curl, const std::string& url, long status) {
@@ -179,6 +189,8 @@ std::unexpected<Error> explain_failure(CURL* curl, CURLcode code, const FetchReq
       return explain_status(curl, url, status);
     case CURLE_OPERATION_TIMEDOUT:
       return explain_timeout(curl, request, detail, url);
+    case CURLE_ABORTED_BY_CALLBACK:
+      return fail(ErrorCode::busy, "fetch {}: given up because we stop", url);
     case CURLE_FILESIZE_EXCEEDED:
       return too_large(url, request.size_max_bytes);
     case CURLE_WRITE_ERROR:
