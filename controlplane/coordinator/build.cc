@@ -111,7 +111,9 @@ Result<Coordinator::Built> Coordinator::compile_now() {
   for (const policy::ListDefinition& definition : policy::shared_lists(*records)) {
     compile::ListInput list;
     list.definition = definition;
-    list.content = policy::compose(definition, set_of, allowed);
+    list.content = policy::compose(definition, set_of, allowed,
+                                   {.length4 = options_.compile.expand4_from_length,
+                                    .length6 = options_.compile.expand6_from_length});
     for (const std::string& feed : definition.feeds) {
       list.changed = std::max(list.changed, changed[feed]);
     }
