@@ -236,7 +236,9 @@ std::string Coordinator::tell_dataplane() {
   if (options_.dataplane_socket.empty()) {
     word = "none configured";
   } else if (const auto reply =
-                 publish::ask_dataplane(options_.dataplane_socket, "load", kLoadTimeoutMs)) {
+                 publish::ask_dataplane({.socket_path = options_.dataplane_socket,
+                                         .command = "load",
+                                         .timeout_ms = kLoadTimeoutMs})) {
     const Json json = Json::parse(*reply, nullptr, false);
     if (json.is_object() && json.contains("generation")) {
       word = fmt::format("serving generation {}", json["generation"].dump());

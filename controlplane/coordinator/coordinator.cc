@@ -248,7 +248,9 @@ Result<std::string> Coordinator::dataplane(const std::string& command) {
   if (options_.dataplane_socket.empty()) {
     return fail(ErrorCode::unsupported, "no data plane is configured: set dataplane_socket");
   }
-  return publish::ask_dataplane(options_.dataplane_socket, command, kStatusTimeoutMs);
+  return publish::ask_dataplane({.socket_path = options_.dataplane_socket,
+                                 .command = command,
+                                 .timeout_ms = kStatusTimeoutMs});
 }
 
 Result<api::CheckReport> Coordinator::check(const std::string& value) {

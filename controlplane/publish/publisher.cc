@@ -92,24 +92,26 @@ Result<Written> Publisher::write(const std::vector<SegmentFile>& segments, int64
     manifest.segments.push_back(segment.listed);
   }
   manifest.normalise();
+  // A damaged `current` is no reason to stay without one: the new generation replaces it.
   const auto current = directory_.current();
-  if (!current && current.error().code != ErrorCode::not_found) {
+  if (!current && current.error().code != ErrorCode::not_found &&
+      current.error().code != ErrorCode::corruption) {
     return std::unexpected(current.error());
   }
-  if (current) {
-    const auto in_force = directory_.manifest(*current, key_.public_key);
-    if (in_force && in_force->segments == manifest.segments) {
-      written.generation = *current;
-      written.segments_reused = manifest.segments.size();
-      return written;
-    }
-  }
+  // Before the comparison: what is missing or damaged of the generation in force comes back.
   for (const SegmentFile& segment : segments) {
     const auto wrote = write_segment(segment);
     if (!wrote) {
       return std::unexpected(wrote.error());
     }
     ++(*wrote ? written.segments_written : written.segments_reused);
+  }
+  if (current) {
+    const auto in_force = directory_.manifest(*current, key_.public_key);
+    if (in_force && in_force->segments == manifest.segments) {
+      written.generation = *current;
+      return written;
+    }
   }
   const auto generations = directory_.generations();
   if (!generations) {
@@ -151,9 +153,12 @@ Status Publisher::clean_up() {
     return std::unexpected(generations.error());
   }
   const auto current = directory_.current();
+  if (!current && current.error().code != ErrorCode::not_found) {
+    return std::unexpected(current.error());  // which generation must stay is unknown
+  }
   const size_t surplus =
       generations->size() - std::min(generations->size(), options_.generations_kept);
-  std::unordered_set<std::string> used;
+  std::unordered_set<snapshot::ContentHash, snapshot::ContentHashHasher> used;
   for (size_t i = 0; i < generations->size(); ++i) {
     const uint64_t generation = (*generations)[i];
     if (i < surplus && !(current && *current == generation)) {
@@ -167,11 +172,13 @@ Status Publisher::clean_up() {
       return {};  // unreadable: what it uses is unknown, so nothing is removed
     }
     for (const snapshot::ManifestSegment& segment : manifest->segments) {
-      used.insert(directory_.segment_path(segment.hash));
+      used.insert(segment.hash);
     }
   }
+  std::erase_if(verified_, [&used](const auto& hash) { return !used.contains(hash); });
   return for_each_file(directory_.segments_path(), [&used](const fs::path& file) {
-    if (file.extension() == ".seg" && !used.contains(file.string())) {
+    const auto hash = snapshot::ContentHash::from_text(file.stem().string());
+    if (file.extension() == ".seg" && hash && !used.contains(*hash)) {
       ::unlink(file.c_str());
     }
   });
