@@ -132,7 +132,7 @@ int run(const std::string& config) {
   int received = 0;
   sigwait(&signals, &received);
   spdlog::info("stopping");
-  coordinator.cancel_fetches();  // the API's requests may wait for one
+  coordinator.cancel_waits();  // the API's requests may be among those who wait
   api_server->reset();
   coordinator.stop();
   dns_server->reset();

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/compile/compile.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <ctime>
 #include <map>
@@ -48,8 +46,8 @@ std::vector<uint8_t> wire_of(const name::Name& name) {
 std::vector<uint8_t> soa_data(const Settings& settings, uint32_t serial) {
   std::vector<uint8_t> data(2 * name::kWireSizeMax + 20);
   wire::Writer writer(data);
-  const auto primary = settings.suffix.child("ns1");
-  const auto mailbox = settings.suffix.child("hostmaster");
+  const auto primary = settings.suffix.child(policy::kNameServerLabel);
+  const auto mailbox = settings.suffix.child(policy::kMailboxLabel);
   writer.name(primary ? *primary : settings.suffix);
   writer.name(mailbox ? *mailbox : settings.suffix);
   for (const uint32_t field : {serial, kRefreshS, kRetryS, kExpireS, settings.negative_ttl_s}) {
@@ -90,14 +88,14 @@ Result<PreparedList> prepare_list(const ListInput& input, const Settings& settin
                                   std::vector<CompiledSegment>& segments) {
   PreparedList list;
   list.input = &input;
-  address::IpSet addresses = input.content.addresses;
-  addresses.v4 = addresses.v4.united(
-      address::RangeSet4::from_normal({{settings.test_address4, settings.test_address4}}));
-  if (!addresses.v6.empty()) {
-    addresses.v6 = addresses.v6.united(
-        address::RangeSet6::from_normal({{settings.test_address6, settings.test_address6}}));
+  // The test addresses are address records whatever the list holds around them.
+  address::IpSet test;
+  test.v4 = address::RangeSet4::from_normal({{settings.test_address4, settings.test_address4}});
+  if (!input.content.addresses.v6.empty()) {
+    test.v6 = address::RangeSet6::from_normal({{settings.test_address6, settings.test_address6}});
   }
-  auto bodies = compile_list(addresses, settings);
+  auto bodies = compile_list(input.content.addresses.united(test),
+                             input.content.narrow.united(test), settings);
   if (!bodies) {
     return std::unexpected(bodies.error());
   }
@@ -279,8 +277,10 @@ Result<Compiled> compile(const Input& input, const Settings& settings, const Ser
     lists.push_back(std::move(*prepared));
   }
   // First with the serial in force: when that gives the zone in force, nothing has changed.
+  compiled.serial = serials.in_force;
   auto zone = compile_zone(lists, settings, serials.in_force);
   if (zone && ContentHash::of(*zone).to_text() != serials.in_force_hash) {
+    compiled.serial = serials.next;
     zone = compile_zone(lists, settings, serials.next);
   }
   if (!zone) {

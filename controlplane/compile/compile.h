@@ -29,7 +29,8 @@ struct Settings {
   uint32_t negative_ttl_s = 60;
   uint32_t addresses4_per_name = 4000;
   uint32_t addresses6_per_name = 2300;
-  // Prefixes at least this long are written out address by address; wider ones are in APL only.
+  // What a feed lists in prefixes at least this long is written out address by address; what it
+  // lists wider is in APL only. For policy::compose, which knows what was listed how.
   int expand4_from_length = 24;
   int expand6_from_length = 124;
   // Known addresses in every list, so that enforcement can be proved.
@@ -39,8 +40,8 @@ struct Settings {
 
 struct ListInput {
   policy::ListDefinition definition;
-  policy::ListContent content;
-  int64_t changed = 0;  // Unix seconds: the newest change of its feeds
+  policy::ListContent content;  // `narrow` becomes address records
+  int64_t changed = 0;          // Unix seconds: the newest change of its feeds
 };
 
 struct Input {
@@ -65,13 +66,14 @@ struct Compiled {
   std::vector<CompiledSegment> segments;
   std::vector<CompiledList> lists;
   uint64_t name_count = 0;
+  uint32_t serial = 0;  // that the zone got
 };
 
 // The zone's serial must grow when, and only when, its content changes: given the segment made with
 // the serial in force, says which serial the zone gets.
 struct Serials {
-  uint32_t in_force = 0;      // 0: nothing published yet
-  std::string in_force_hash;  // of the zone segment in force
+  uint32_t in_force = 0;        // 0: nothing published yet
+  std::string in_force_hash{};  // of the zone segment in force
   uint32_t next = 1;
 };
 

@@ -109,64 +109,66 @@ class AplChunks {
   std::vector<uint32_t> bodies_;
 };
 
-// Writes out the prefixes that are narrow enough; returns how many are too wide.
 template <class Bits>
-Result<uint64_t> expand(const address::RangeSet<Bits>& set, int from_length,
-                        AddressChunks<Bits>& chunks) {
-  uint64_t wide = 0;
-  Status status;
-  set.for_each_prefix([&](address::Prefix<Bits> prefix) {
-    if (prefix.length < from_length) {
-      ++wide;
-      return;
-    }
-    const address::Range<Bits> range = prefix.range();
-    for (Bits at = range.first; status; ++at) {
-      status = chunks.add(at);
+Status write_addresses(const address::RangeSet<Bits>& narrow, AddressChunks<Bits>& chunks) {
+  for (const address::Range<Bits>& range : narrow.ranges()) {
+    for (Bits at = range.first;; ++at) {
+      if (auto added = chunks.add(at); !added) {
+        return added;
+      }
       if (at == range.last) {
         break;
       }
     }
-  });
-  if (status) {
-    status = chunks.close();
   }
+  return chunks.close();
+}
+
+// Writes every prefix; returns how many are not wholly among the narrow ones.
+template <class Bits>
+Result<uint64_t> write_prefixes(const address::RangeSet<Bits>& addresses,
+                                const address::RangeSet<Bits>& narrow, AplChunks& chunks) {
+  const address::RangeSet<Bits> wide = addresses.minus(narrow);
+  uint64_t wide_count = 0;
+  Status status;
+  addresses.for_each_prefix([&](address::Prefix<Bits> prefix) {
+    if (status) {
+      wide_count += !wide.empty() && wide.overlaps(prefix.range()) ? 1u : 0u;
+      status = chunks.add(prefix);
+    }
+  });
   if (!status) {
     return std::unexpected(status.error());
   }
-  return wide;
+  return wide_count;
 }
 
 }  // namespace
 
-Result<ListBodies> compile_list(const address::IpSet& addresses, const Settings& settings) {
+Result<ListBodies> compile_list(const address::IpSet& addresses, const address::IpSet& narrow,
+                                const Settings& settings) {
   BodiesBuilder builder;
   ListBodies list;
   AddressChunks<Bits4> a(builder, wire::type::a, settings.ttl_s, settings.addresses4_per_name);
-  const auto wide4 = expand(addresses.v4, settings.expand4_from_length, a);
-  if (!wide4) {
-    return std::unexpected(wide4.error());
+  if (auto done = write_addresses(narrow.v4, a); !done) {
+    return std::unexpected(done.error());
   }
   AddressChunks<Bits6> aaaa(builder, wire::type::aaaa, settings.ttl_s,
                             settings.addresses6_per_name);
-  const auto wide6 = expand(addresses.v6, settings.expand6_from_length, aaaa);
+  if (auto done = write_addresses(narrow.v6, aaaa); !done) {
+    return std::unexpected(done.error());
+  }
+  AplChunks apl(builder, settings.ttl_s);
+  const auto wide4 = write_prefixes(addresses.v4, narrow.v4, apl);
+  if (!wide4) {
+    return std::unexpected(wide4.error());
+  }
+  const auto wide6 = write_prefixes(addresses.v6, narrow.v6, apl);
   if (!wide6) {
     return std::unexpected(wide6.error());
   }
-  AplChunks apl(builder, settings.ttl_s);
-  Status status;
-  const auto add_apl = [&](auto prefix) {
-    if (status) {
-      status = apl.add(prefix);
-    }
-  };
-  addresses.v4.for_each_prefix(add_apl);
-  addresses.v6.for_each_prefix(add_apl);
-  if (status) {
-    status = apl.close();
-  }
-  if (!status) {
-    return std::unexpected(status.error());
+  if (auto done = apl.close(); !done) {
+    return std::unexpected(done.error());
   }
   list.segment = builder.finish();
   list.a = a.take_bodies();

@@ -2,6 +2,7 @@
 // One list as bodies: chunks of A, AAAA and APL records.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -19,11 +20,13 @@ struct ListBodies {
   std::vector<uint32_t> apl;
   uint64_t address4_count = 0;
   uint64_t address6_count = 0;
-  uint64_t prefix_only_count = 0;
+  uint64_t prefix_only_count = 0;  // APL prefixes that are not wholly address records too
 
   size_t chunk_count() const { return std::max({a.size(), aaaa.size(), apl.size()}); }
 };
 
-Result<ListBodies> compile_list(const address::IpSet& addresses, const Settings& settings);
+// `narrow` becomes address records, all of `addresses` APL. REQUIRES: narrow lies in addresses.
+Result<ListBodies> compile_list(const address::IpSet& addresses, const address::IpSet& narrow,
+                                const Settings& settings);
 
 }  // namespace merlon::compile

@@ -5,13 +5,11 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "controlplane/coordinator/coordinator.h"
+#include "controlplane/feeds/parse.h"
 #include "controlplane/policy/lists.h"
-#include "zones/base/file.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -20,38 +18,31 @@ using Json = nlohmann::json;
 
 constexpr int kLoadTimeoutMs = 60'000;
 constexpr int kWordTimeoutMs = 1'000;
-constexpr uint64_t kCatalogueSizeMax = 256 << 20;
+constexpr size_t kReplyShownMax = 200;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-Json to_json(const api::ListInfo& list) {
-  return Json{{"name", list.name},
-              {"kind", list.kind},
-              {"tier", to_string(list.tier)},
-              {"feeds", list.feeds},
-              {"address4_count", list.address4_count},
-              {"address6_count", list.address6_count},
-              {"prefix_only_count", list.prefix_only_count},
-              {"protected_prefix_count", list.protected_prefix_count},
-              {"domain_count", list.domain_count},
-              {"names", list.names}};
-}
-
-api::ListInfo list_from_json(const Json& json) {
-  api::ListInfo list;
-  list.name = json.at("name");
-  list.kind = json.at("kind");
-  store::parse_tier(json.at("tier").get<std::string>(), list.tier);
-  list.feeds = json.at("feeds").get<std::vector<std::string>>();
-  list.address4_count = json.at("address4_count");
-  list.address6_count = json.at("address6_count");
-  list.prefix_only_count = json.at("prefix_only_count");
-  list.protected_prefix_count = json.at("protected_prefix_count");
-  list.domain_count = json.at("domain_count");
-  list.names = json.at("names").get<std::vector<std::string>>();
-  return list;
+// What the data plane's answer to "load" says against its serving this generation; "" when nothing.
+// It comes from another process, so any of it may be of any type.
+std::string fault_of_reply(const std::string& reply, uint64_t generation) {
+  const Json json = Json::parse(reply, nullptr, false);
+  if (!json.is_object()) {
+    return fmt::format("not an answer to load: \"{}\"", feeds::printable(reply, kReplyShownMax));
+  }
+  if (json.contains("error")) {
+    const Json& error = json["error"];
+    return error.is_object() && error.contains("message") && error["message"].is_string()
+               ? error["message"].get<std::string>()
+               : feeds::printable(reply, kReplyShownMax);
+  }
+  if (json.contains("generation") && json["generation"].is_number_unsigned()) {
+    const auto served = json["generation"].get<uint64_t>();
+    return served == generation ? std::string()
+                                : fmt::format("serves generation {}, not {}", served, generation);
+  }
+  return fmt::format("not an answer to load: \"{}\"", feeds::printable(reply, kReplyShownMax));
 }
 
 // The fewest prefixes that cover the set: an IPv6 address count says nothing to anybody.
@@ -67,7 +58,8 @@ uint64_t prefix_count(const address::IpSet& set) {
 
 compile::Serials Coordinator::serials_in_force() const {
   compile::Serials serials;
-  serials.next = static_cast<uint32_t>(std::time(nullptr));
+  // After a rollback the serial in force is not the newest one that somebody may have seen.
+  serials.next = std::max(static_cast<uint32_t>(std::time(nullptr)), newest_serial_ + 1);
   const auto served = slot_.get();
   if (served == nullptr) {
     return serials;
@@ -97,31 +89,38 @@ compile::Serials Coordinator::serials_in_force() const {
 Result<Coordinator::Built> Coordinator::compile_now() {
   Built built;
   built.catalogue.revision = store_.revision();
-  const auto records = store_.feeds();
+  const auto stored = store_.feeds();
   const auto devices = store_.devices();
-  if (!records || !devices) {
-    return std::unexpected(records ? devices.error() : records.error());
+  if (!stored || !devices) {
+    return std::unexpected(stored ? devices.error() : stored.error());
   }
+  std::vector<store::FeedRecord> records;
   std::map<std::string, store::FeedSet> sets;
   std::map<std::string, int64_t> changed;
-  for (const store::FeedRecord& record : *records) {
+  for (const store::FeedRecord& record : *stored) {
     auto set = store_.set_of(record.definition.id);
+    if (!set && set.error().code == ErrorCode::not_found) {
+      continue;  // removed this moment; the build that follows that change sees it whole
+    }
     if (!set) {
       return in(fmt::format("feed {}", record.definition.id), set.error());
     }
     sets[record.definition.id] = std::move(*set);
     changed[record.definition.id] = record.state.last_changed;
+    records.push_back(record);
   }
   const policy::SetOf set_of = [&sets](const std::string& id) -> const store::FeedSet& {
     return sets.at(id);
   };
-  const address::IpSet allowed = policy::allowed_addresses(*records, set_of);
+  const address::IpSet allowed = policy::allowed_addresses(records, set_of);
   compile::Input input;
   input.devices = *devices;
-  for (const policy::ListDefinition& definition : policy::shared_lists(*records)) {
+  for (const policy::ListDefinition& definition : policy::shared_lists(records)) {
     compile::ListInput list;
     list.definition = definition;
-    list.content = policy::compose(definition, set_of, allowed);
+    list.content = policy::compose(definition, set_of, allowed,
+                                   {.length4 = options_.compile.expand4_from_length,
+                                    .length6 = options_.compile.expand6_from_length});
     for (const std::string& feed : definition.feeds) {
       list.changed = std::max(list.changed, changed[feed]);
     }
@@ -156,67 +155,86 @@ Result<api::BuildReport> Coordinator::build_snapshot() {
 }
 
 Result<api::BuildReport> Coordinator::build_locked() {
+  const auto compile_start = std::chrono::steady_clock::now();
   auto report = [&]() -> Result<api::BuildReport> {
-    api::BuildReport made;
-    const auto compile_start = std::chrono::steady_clock::now();
-    auto built = compile_now();
+    const auto built = compile_now();
     if (!built) {
       return in("compile", built.error());
     }
-    made.compile_seconds = seconds_since(compile_start);
-    made.list_count = built->compiled.lists.size();
-    made.name_count = built->compiled.name_count;
-    const auto publish_start = std::chrono::steady_clock::now();
-    std::vector<publish::SegmentFile> files;
-    for (const compile::CompiledSegment& segment : built->compiled.segments) {
-      files.push_back({segment.listed, segment.bytes});
+    const double compile_seconds = seconds_since(compile_start);
+    auto made = publish_built(*built);
+    if (!made) {
+      return in("publish", made.error());
     }
-    const auto written = publisher_.write(files, std::time(nullptr));
-    if (!written) {
-      return in("publish", written.error());
-    }
-    made.generation = written->generation;
-    made.changed = written->changed;
-    made.segments_written = written->segments_written;
-    made.segments_reused = written->segments_reused;
-    const auto served = slot_.get();
-    if (written->changed || served == nullptr || served->generation() != written->generation) {
-      // The generation is read back and checked whole before it is put in force.
-      auto snapshot = load(written->generation);
-      if (!snapshot) {
-        if (written->changed) {
-          static_cast<void>(publisher_.remove_generation(written->generation));
-        }
-        return in("publish: does not read back", snapshot.error());
-      }
-      if (auto saved = save_catalogue(written->generation, built->catalogue); !saved) {
-        return in("publish", saved.error());
-      }
-      if (auto done = put_in_force(written->generation, std::move(*snapshot)); !done) {
-        return in("publish", done.error());
-      }
-      if (auto cleaned = clean_up(); !cleaned) {
-        spdlog::warn("clean up: {}", cleaned.error().message);
-      }
-    } else if (auto saved = save_catalogue(written->generation, built->catalogue); !saved) {
-      return in("publish", saved.error());
-    }
-    // Also of a generation that it should know: it may have met it damaged, or not met it yet.
-    made.dataplane_error = tell_dataplane();
-    made.publish_seconds = seconds_since(publish_start);
+    made->compile_seconds = compile_seconds;
+    made->publish_seconds = seconds_since(compile_start) - compile_seconds;
     const std::lock_guard facts(facts_mutex_);
     built_revision_ = built->catalogue.revision;
     return made;
   }();
-  const std::lock_guard facts(facts_mutex_);
-  last_build_error_ = report ? std::string() : report.error().message;
-  if (report && report->changed) {
+  if (report) {
+    // Also of a generation that it should know: it may have met it damaged, or not met it yet.
+    report->dataplane_error = tell_dataplane(report->generation);
+  }
+  if (report && (report->changed || report->segments_written != 0)) {
     spdlog::info("generation {}: {} lists, {} names, {} segments written, {} reused, {:.2f} s",
                  report->generation, report->list_count, report->name_count,
                  report->segments_written, report->segments_reused,
                  report->compile_seconds + report->publish_seconds);
   }
+  const std::lock_guard facts(facts_mutex_);
+  last_build_error_ = report ? std::string() : report.error().message;
   return report;
+}
+
+Result<api::BuildReport> Coordinator::publish_built(const Built& built) {
+  std::vector<publish::SegmentFile> files;
+  for (const compile::CompiledSegment& segment : built.compiled.segments) {
+    files.push_back({segment.listed, segment.bytes});
+  }
+  const auto written = publisher_.write(files, std::time(nullptr));
+  if (!written) {
+    return std::unexpected(written.error());
+  }
+  const auto served = slot_.get();
+  if (written->changed || served == nullptr || served->generation() != written->generation) {
+    if (auto done = check_and_put_in_force(written->generation, built.catalogue); !done) {
+      if (written->changed) {  // refuses when it is in force after all
+        static_cast<void>(publisher_.remove_generation(written->generation));
+      }
+      return std::unexpected(done.error());
+    }
+    newest_serial_ = std::max(newest_serial_, built.compiled.serial);
+    clean_up();
+  } else if (auto saved = save_catalogue(written->generation, built.catalogue); !saved) {
+    return std::unexpected(saved.error());
+  }
+  return api::BuildReport{.generation = written->generation,
+                          .changed = written->changed,
+                          .segments_written = written->segments_written,
+                          .segments_reused = written->segments_reused,
+                          .list_count = built.compiled.lists.size(),
+                          .name_count = built.compiled.name_count,
+                          .dataplane_error = {}};
+}
+
+Status Coordinator::check_and_put_in_force(uint64_t generation, const Catalogue& catalogue) {
+  auto snapshot = load(generation);
+  if (!snapshot) {
+    return in("does not read back", snapshot.error());
+  }
+  if (auto saved = save_catalogue(generation, catalogue); !saved) {
+    return saved;
+  }
+  return put_in_force(generation, std::move(*snapshot));
+}
+
+void Coordinator::clean_up() {
+  for (const Status& cleaned : {publisher_.clean_up(), clean_up_catalogues()}) {
+    if (!cleaned) {
+      spdlog::warn("clean up: {}", cleaned.error().message);
+    }
+  }
 }
 
 Result<std::shared_ptr<const snapshot::Snapshot>> Coordinator::load(uint64_t generation) {
@@ -238,20 +256,15 @@ Status Coordinator::put_in_force(uint64_t generation,
 }
 
 // Returns what went wrong, or "".
-std::string Coordinator::tell_dataplane() {
+std::string Coordinator::tell_dataplane(uint64_t generation) {
   if (options_.dataplane_socket.empty()) {
     return "";
   }
-  std::string error;
-  const auto reply = publish::ask_dataplane(options_.dataplane_socket, "load", kLoadTimeoutMs);
-  if (!reply) {
-    error = reply.error().message;
-  } else if (const Json json = Json::parse(*reply, nullptr, false);
-             !json.is_object() || !json.contains("generation")) {
-    error = json.is_object() && json.contains("error") && json["error"].contains("message")
-                ? json["error"]["message"].get<std::string>()
-                : *reply;
-  }
+  const auto reply = publish::ask_dataplane({.socket_path = options_.dataplane_socket,
+                                             .command = "load",
+                                             .timeout_ms = kLoadTimeoutMs,
+                                             .stop = &stop_now_});
+  const std::string error = reply ? fault_of_reply(*reply, generation) : reply.error().message;
   if (!error.empty()) {
     spdlog::warn("data plane: {}", error);
   }
@@ -263,77 +276,25 @@ std::string Coordinator::dataplane_word() const {
   if (options_.dataplane_socket.empty()) {
     return "none configured";
   }
-  const auto reply = publish::ask_dataplane(options_.dataplane_socket, "status", kWordTimeoutMs);
+  const auto reply = publish::ask_dataplane({.socket_path = options_.dataplane_socket,
+                                             .command = "status",
+                                             .timeout_ms = kWordTimeoutMs,
+                                             .stop = &stop_now_});
   if (!reply) {
     return reply.error().message;
   }
   const Json json = Json::parse(*reply, nullptr, false);
-  if (!json.is_object() || !json.contains("generation") || !json.contains("last_load_error")) {
-    return *reply;
+  const bool understood = json.is_object() && json.contains("generation") &&
+                          json["generation"].is_number_unsigned() &&
+                          json.contains("last_load_error") && json["last_load_error"].is_string();
+  if (!understood) {
+    return fmt::format("not an answer to status: \"{}\"", feeds::printable(*reply, kReplyShownMax));
   }
   const std::string fault = json["last_load_error"].get<std::string>();
   const std::string word = json["generation"] == 0
                                ? std::string("serving nothing")
                                : fmt::format("serving generation {}", json["generation"].dump());
   return fault.empty() ? word : fmt::format("{}; {}", word, fault);
-}
-
-std::string Coordinator::catalogue_file(uint64_t generation) const {
-  return fmt::format("{}/{}.json", options_.catalogue_path, generation);
-}
-
-Status Coordinator::save_catalogue(uint64_t generation, const Catalogue& catalogue) const {
-  Json lists = Json::array();
-  for (const api::ListInfo& list : catalogue.lists) {
-    lists.push_back(to_json(list));
-  }
-  const std::string text =
-      Json{{"schema_version", 1}, {"revision", catalogue.revision}, {"lists", std::move(lists)}}
-          .dump();
-  return write_file_durably(catalogue_file(generation), as_bytes(text));
-}
-
-Result<Coordinator::Catalogue> Coordinator::load_catalogue(uint64_t generation) const {
-  const std::string path = catalogue_file(generation);
-  const auto content = read_file(path, kCatalogueSizeMax);
-  if (!content) {
-    return std::unexpected(content.error());
-  }
-  try {
-    const Json json = Json::parse(as_text(*content));
-    Catalogue catalogue;
-    catalogue.revision = json.at("revision");
-    for (const Json& list : json.at("lists")) {
-      catalogue.lists.push_back(list_from_json(list));
-    }
-    return catalogue;
-  } catch (const Json::exception& error) {
-    return fail(ErrorCode::corruption, "{}: {}; `snapshot build` writes it again", path,
-                error.what());
-  }
-}
-
-// What no kept generation needs: manifests and segments, then catalogues.
-Status Coordinator::clean_up() {
-  if (auto cleaned = publisher_.clean_up(); !cleaned) {
-    return cleaned;
-  }
-  const auto generations = publisher_.directory().generations();
-  if (!generations) {
-    return std::unexpected(generations.error());
-  }
-  std::set<std::string> used;
-  for (const uint64_t generation : *generations) {
-    used.insert(catalogue_file(generation));
-  }
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(options_.catalogue_path, error)) {
-    if (!used.contains(entry.path().string())) {
-      std::filesystem::remove(entry.path(), error);
-    }
-  }
-  return error ? Status(fail(ErrorCode::io, "{}: {}", options_.catalogue_path, error.message()))
-               : Status();
 }
 
 Result<std::vector<api::ListInfo>> Coordinator::lists() {
@@ -388,19 +349,23 @@ Result<std::vector<api::SnapshotInfo>> Coordinator::snapshots() {
 
 Result<api::BuildReport> Coordinator::activate_snapshot(uint64_t generation) {
   const std::lock_guard lock(build_mutex_);
+  return activate_locked(generation);
+}
+
+Result<api::BuildReport> Coordinator::activate_locked(uint64_t generation) {
   const auto start = std::chrono::steady_clock::now();
+  // The operator chose this generation for the store as it is now: it is not built over until
+  // something changes. Read once: a change that comes while we work is built.
+  const uint64_t revision = store_.revision();
   auto snapshot = load(generation);
   if (!snapshot) {
     return in("activate", snapshot.error());
   }
-  auto catalogue = load_catalogue(generation);
   api::BuildReport report;
   report.generation = generation;
   report.changed = true;
-  if (catalogue) {
-    // The operator chose this generation for the store as it is now: it is not built over until
-    // something changes.
-    catalogue->revision = store_.revision();
+  if (auto catalogue = load_catalogue(generation)) {
+    catalogue->revision = revision;
     report.list_count = catalogue->lists.size();
     for (const api::ListInfo& list : catalogue->lists) {
       report.name_count += list.names.size();
@@ -414,15 +379,16 @@ Result<api::BuildReport> Coordinator::activate_snapshot(uint64_t generation) {
   }
   {
     const std::lock_guard facts(facts_mutex_);
-    built_revision_ = store_.revision();
+    built_revision_ = revision;
   }
-  report.dataplane_error = tell_dataplane();
+  report.dataplane_error = tell_dataplane(generation);
   report.publish_seconds = seconds_since(start);
   spdlog::info("generation {} activated", generation);
   return report;
 }
 
 Result<api::BuildReport> Coordinator::rollback_snapshot() {
+  const std::lock_guard lock(build_mutex_);
   auto current = publisher_.directory().current();
   const auto generations = publisher_.directory().generations();
   if (const auto served = slot_.get(); !current && served != nullptr) {
@@ -431,16 +397,11 @@ Result<api::BuildReport> Coordinator::rollback_snapshot() {
   if (!current || !generations) {
     return std::unexpected(current ? generations.error() : current.error());
   }
-  uint64_t target = 0;
-  for (const uint64_t generation : *generations) {
-    if (generation < *current) {
-      target = generation;
-    }
-  }
-  if (target == 0) {
+  const auto above = std::ranges::lower_bound(*generations, *current);
+  if (above == generations->begin()) {
     return fail(ErrorCode::not_found, "there is no generation before {}", *current);
   }
-  return activate_snapshot(target);
+  return activate_locked(*(above - 1));
 }
 
 Result<std::vector<std::string>> Coordinator::verify_snapshot(uint64_t generation) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <ctime>
 
+#include "controlplane/coordinator/due.h"
 #include "controlplane/coordinator/membership.h"
 #include "controlplane/policy/protected_set.h"
 
@@ -19,19 +20,6 @@ using std::chrono::steady_clock;
 constexpr const char* kVersion = "0.1.0";
 constexpr int kStatusTimeoutMs = 5000;
 constexpr milliseconds kRefreshTick{1000};
-constexpr int64_t kRetryMaxS = 4 * 3600;
-
-// A feed that fails is asked again sooner than its interval, then ever more seldom; the back-off
-// is the time it has been bad for, so a restart does not forget it.
-int64_t next_attempt(const store::FeedRecord& record) {
-  const store::FeedState& state = record.state;
-  const int64_t interval = record.definition.interval_s;
-  if (state.health == store::FeedHealth::good || state.last_attempt == 0) {
-    return state.last_attempt == 0 ? 0 : state.last_attempt + interval;
-  }
-  const int64_t bad_for = state.last_good == 0 ? interval : state.last_attempt - state.last_good;
-  return state.last_attempt + std::clamp<int64_t>(bad_for / 2, 60, std::max(interval, kRetryMaxS));
-}
 
 }  // namespace
 
@@ -46,12 +34,13 @@ Coordinator::~Coordinator() {
 Status Coordinator::start() {
   started_ = std::time(nullptr);
   bool build_needed = true;
+  const uint64_t revision = store_.revision();
   if (const auto current = publisher_.directory().current()) {
     auto snapshot = load(*current);
     const auto catalogue = load_catalogue(*current);
     if (snapshot) {
       slot_.set(*snapshot);
-      build_needed = !catalogue || catalogue->revision != store_.revision();
+      build_needed = !catalogue || catalogue->revision != revision;
     } else {
       spdlog::error("generation {} in force is not served: {}", *current, snapshot.error().message);
     }
@@ -65,25 +54,29 @@ Status Coordinator::start() {
     }
   } else {
     const std::lock_guard lock(facts_mutex_);
-    built_revision_ = store_.revision();
+    built_revision_ = revision;
   }
   builder_ = std::thread([this] { run_builder(); });
-  refresher_ = std::thread([this] { run_refresher(); });
+  for (unsigned i = 0; i < options_.fetch_threads; ++i) {
+    refreshers_.emplace_back([this] { run_refresher(); });
+  }
   return {};
 }
 
 void Coordinator::stop() {
-  cancel_fetches();
   {
     const std::lock_guard lock(wake_mutex_);
     stopping_ = true;
+    cancel_waits();
   }
   wake_.notify_all();
-  for (std::thread* thread : {&builder_, &refresher_}) {
-    if (thread->joinable()) {
-      thread->join();
-    }
+  if (builder_.joinable()) {
+    builder_.join();
   }
+  for (std::thread& refresher : refreshers_) {
+    refresher.join();
+  }
+  refreshers_.clear();
 }
 
 void Coordinator::changed() {
@@ -97,35 +90,47 @@ void Coordinator::changed() {
 void Coordinator::run_builder() {
   uint64_t handled = 0;
   std::unique_lock lock(wake_mutex_);
+  bool failed = false;
+  {
+    const std::lock_guard facts_lock(facts_mutex_);
+    failed = !last_build_error_.empty();
+  }
   while (true) {
-    wake_.wait(lock, [&] { return stopping_ || change_count_ != handled; });
+    const auto woken = [&] { return stopping_ || change_count_ != handled; };
+    if (failed) {  // a full disk may have room again
+      wake_.wait_for(lock, milliseconds(options_.build_retry_ms), woken);
+    } else {
+      wake_.wait(lock, woken);
+    }
     // Quiet for a moment, or changing for too long already.
     const auto deadline = steady_clock::now() + milliseconds(options_.build_delay_max_ms);
     while (!stopping_ && change_count_ != handled && steady_clock::now() < deadline) {
       handled = change_count_;
-      wake_.wait_for(lock, milliseconds(options_.build_quiet_ms),
-                     [&] { return stopping_ || change_count_ != handled; });
+      wake_.wait_for(lock, milliseconds(options_.build_quiet_ms), woken);
     }
     if (stopping_) {
       return;
     }
     handled = change_count_;
     lock.unlock();
-    {
-      const std::lock_guard build_lock(build_mutex_);
-      bool stale = false;
-      {
-        const std::lock_guard facts_lock(facts_mutex_);
-        stale = built_revision_ != store_.revision();
-      }
-      if (stale) {
-        if (const auto built = build_locked(); !built) {
-          spdlog::error("build: {}", built.error().message);
-        }
-      }
-    }
+    failed = !build_if_stale();
     lock.lock();
   }
+}
+
+bool Coordinator::build_if_stale() {
+  const std::lock_guard build_lock(build_mutex_);
+  {
+    const std::lock_guard facts_lock(facts_mutex_);
+    if (built_revision_ == store_.revision()) {
+      return true;
+    }
+  }
+  const auto built = build_locked();
+  if (!built) {
+    spdlog::error("build: {}", built.error().message);
+  }
+  return built.has_value();
 }
 
 std::vector<std::string> Coordinator::due_feeds() const {
@@ -136,10 +141,16 @@ std::vector<std::string> Coordinator::due_feeds() const {
     return due;
   }
   const int64_t now = std::time(nullptr);
+  std::vector<std::pair<int64_t, std::string>> waiting;
   for (const store::FeedRecord& record : *records) {
-    if (record.definition.enabled && next_attempt(record) <= now) {
-      due.push_back(record.definition.id);
+    const int64_t when = next_attempt(record, now);
+    if (record.definition.enabled && when <= now) {
+      waiting.emplace_back(when, record.definition.id);
     }
+  }
+  std::sort(waiting.begin(), waiting.end());  // who has waited longest comes first
+  for (auto& [when, id] : waiting) {
+    due.push_back(std::move(id));
   }
   return due;
 }
@@ -153,16 +164,28 @@ void Coordinator::run_refresher() {
       }
     }
     for (const std::string& id : due_feeds()) {
-      {
-        const std::lock_guard lock(wake_mutex_);
-        if (stopping_) {
-          return;
-        }
+      if (stop_now_) {
+        return;
       }
-      if (const auto report = refresh_feed(id); !report) {
-        spdlog::error("refresh {}: {}", id, report.error().message);
-      }
+      refresh_if_due(id);
     }
+  }
+}
+
+// Several threads walk lists of due feeds that may be old by now: whoever holds the feed's mutex
+// and still finds it due refreshes it, the others pass on.
+void Coordinator::refresh_if_due(const std::string& id) {
+  const std::unique_lock lock(mutex_of_feed(id), std::try_to_lock);
+  if (!lock.owns_lock()) {
+    return;
+  }
+  const auto record = store_.feed(id);
+  const int64_t now = std::time(nullptr);
+  if (!record || !record->definition.enabled || next_attempt(*record, now) > now) {
+    return;
+  }
+  if (const auto report = refresh_locked(*record); !report && !stop_now_) {
+    spdlog::error("refresh {}: {}", id, report.error().message);
   }
 }
 
@@ -216,6 +239,9 @@ Status Coordinator::add_feed(const store::FeedDefinition& definition) {
 }
 
 Status Coordinator::remove_feed(const std::string& id) {
+  if (const auto known = store_.feed(id); !known) {  // no mutex for whatever name somebody sends
+    return std::unexpected(known.error());
+  }
   const std::lock_guard lock(mutex_of_feed(id));
   auto removed = store_.remove_feed(id, std::time(nullptr));
   if (removed) {
@@ -249,7 +275,10 @@ Result<std::string> Coordinator::dataplane(const std::string& command) {
   if (options_.dataplane_socket.empty()) {
     return fail(ErrorCode::unsupported, "no data plane is configured: set dataplane_socket");
   }
-  return publish::ask_dataplane(options_.dataplane_socket, command, kStatusTimeoutMs);
+  return publish::ask_dataplane({.socket_path = options_.dataplane_socket,
+                                 .command = command,
+                                 .timeout_ms = kStatusTimeoutMs,
+                                 .stop = &stop_now_});
 }
 
 Result<api::CheckReport> Coordinator::check(const std::string& value) {
@@ -265,6 +294,8 @@ Result<api::CheckReport> Coordinator::check(const std::string& value) {
     }
   } else if (address.error() != address::Fault::not_an_address) {
     return fail(ErrorCode::invalid_argument, "\"{}\" {}", value, explain(address.error()));
+  } else if (address::parse_prefix(value)) {
+    return fail(ErrorCode::invalid_argument, "\"{}\" is a prefix; give one address of it", value);
   } else if (const auto fault = name::host_name_fault(value); !fault.empty()) {
     return fail(ErrorCode::invalid_argument,
                 "\"{}\" is neither an IP address nor a domain name ({}); give one address or name",

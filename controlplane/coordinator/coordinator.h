@@ -2,9 +2,9 @@
 // Runs the control plane's jobs in their order: fetch a feed -> believe it or not -> store it ->
 // compile -> publish -> serve over TCP -> tell the data plane. Answers the REST API meanwhile.
 //
-// Two threads of its own: one refreshes feeds when they are due, one builds when something changed
-// (after a short quiet time, so that a hundred changes make one build). Builds never overlap;
-// refreshes of different feeds may.
+// Threads of its own: a few refresh feeds when they are due, so that a slow source holds up only
+// itself; one builds when something changed (after a short quiet time, so that a hundred changes
+// make one build). Builds never overlap, nor do refreshes of one feed.
 #pragma once
 
 #include <atomic>
@@ -33,6 +33,8 @@ struct Options {
   std::string contact;           // in the User-Agent of fetches
   uint32_t build_quiet_ms = 500;
   uint32_t build_delay_max_ms = 5000;
+  uint32_t build_retry_ms = 30'000;  // after a build that failed
+  unsigned fetch_threads = 4;
 };
 
 class Coordinator final : public api::Operations {
@@ -43,10 +45,11 @@ class Coordinator final : public api::Operations {
   ~Coordinator() override;
 
   // Serves what is in force on disk (a damaged one is said and replaced by a build), builds when
-  // the store has moved on since, and starts the threads.
+  // the store has moved on since, and starts the threads. Once in a coordinator's life.
   Status start();
-  // Fetches that are under way fail soon, and so do their callers.
-  void cancel_fetches() { cancelled_ = true; }
+  // Whatever waits for a feed's server or the data plane gives up soon, and so do its callers.
+  void cancel_waits() { stop_now_ = true; }
+  // Ends the threads, and whatever waits for a feed's server or the data plane, within seconds.
   void stop();
 
   Result<api::ControlPlaneStatus> status() override;
@@ -84,18 +87,26 @@ class Coordinator final : public api::Operations {
   compile::Serials serials_in_force() const;
   Result<api::BuildReport> build_locked();
   Result<std::shared_ptr<const snapshot::Snapshot>> load(uint64_t generation);
+  Result<api::BuildReport> publish_built(const Built& built);
+  // The generation is read back and checked whole before it is put in force.
+  Status check_and_put_in_force(uint64_t generation, const Catalogue& catalogue);
+  Result<api::BuildReport> activate_locked(uint64_t generation);
   Status put_in_force(uint64_t generation, std::shared_ptr<const snapshot::Snapshot> snapshot);
-  std::string tell_dataplane();
-  Status clean_up();
+  void clean_up();
+  std::string tell_dataplane(uint64_t generation);
+  std::string dataplane_word() const;
   Status save_catalogue(uint64_t generation, const Catalogue& catalogue) const;
   Result<Catalogue> load_catalogue(uint64_t generation) const;
   std::string catalogue_file(uint64_t generation) const;
+  Status clean_up_catalogues() const;
 
+  // The mutex of the feed is held.
+  Result<api::RefreshReport> refresh_locked(const store::FeedRecord& record);
+  void refresh_if_due(const std::string& id);
   Result<api::RefreshReport> apply(api::RefreshReport report, const store::FeedSet& set,
                                    int64_t now);
-  std::string dataplane_word() const;
-
   void run_builder();
+  bool build_if_stale();  // false: the build failed
   void run_refresher();
   std::vector<std::string> due_feeds() const;
   std::mutex& mutex_of_feed(const std::string& id);
@@ -108,7 +119,8 @@ class Coordinator final : public api::Operations {
   snapshot::IndexKey index_key_ = snapshot::IndexKey::random();
   int64_t started_ = 0;
 
-  std::mutex build_mutex_;  // builds, activations
+  std::mutex build_mutex_;  // builds, activations, and the next member
+  uint32_t newest_serial_ = 0;
   std::mutex facts_mutex_;  // the members up to the next mutex
   std::string last_build_error_;
   uint64_t built_revision_ = 0;
@@ -117,10 +129,10 @@ class Coordinator final : public api::Operations {
   std::mutex wake_mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;
-  std::atomic<bool> cancelled_{false};  // fetches give up
   uint64_t change_count_ = 0;
+  std::atomic<bool> stop_now_ = false;  // stopping_ for those who wait elsewhere
   std::thread builder_;
-  std::thread refresher_;
+  std::vector<std::thread> refreshers_;
 };
 
 }  // namespace merlon::coordinator

@@ -23,30 +23,26 @@ void describe(const feeds::ParsedFeed& parsed, FeedState& state) {
   state.rejected_examples = parsed.rejected_examples;
 }
 
-Result<feeds::FetchResult> fetch_next(const store::FeedDefinition& definition,
-                                      const FeedState& state, const std::string& contact,
-                                      const std::atomic<bool>& cancel) {
-  return feeds::fetch({.url = definition.url,
-                       .etag = state.etag,
-                       .last_modified = state.last_modified,
-                       .timeout_s = definition.timeout_s,
-                       .size_max_bytes = definition.size_max_bytes,
-                       .contact = contact,
-                       .cancel = &cancel});
-}
-
 }  // namespace
 
 Result<api::RefreshReport> Coordinator::refresh_feed(const std::string& id) {
+  if (const auto known = store_.feed(id); !known) {  // no mutex for whatever name somebody sends
+    return std::unexpected(known.error());
+  }
   const std::lock_guard lock(mutex_of_feed(id));
   const auto record = store_.feed(id);
   if (!record) {
     return std::unexpected(record.error());
   }
-  const store::FeedDefinition& definition = record->definition;
+  return refresh_locked(*record);
+}
+
+Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& record) {
+  const store::FeedDefinition& definition = record.definition;
+  const std::string& id = definition.id;
   api::RefreshReport report;
   report.feed = id;
-  report.state = record->state;
+  report.state = record.state;
   FeedState& state = report.state;
   const int64_t now = std::time(nullptr);
   state.last_attempt = now;
@@ -63,9 +59,15 @@ Result<api::RefreshReport> Coordinator::refresh_feed(const std::string& id) {
     return report;
   };
 
-  const auto fetched = fetch_next(definition, state, options_.contact, cancelled_);
-  if (!fetched && cancelled_) {
-    return std::unexpected(fetched.error());  // no fault of the feed
+  const auto fetched = feeds::fetch({.url = definition.url,
+                                     .etag = state.etag,
+                                     .last_modified = state.last_modified,
+                                     .timeout_s = definition.timeout_s,
+                                     .size_max_bytes = definition.size_max_bytes,
+                                     .contact = options_.contact,
+                                     .stop = &stop_now_});
+  if (!fetched && stop_now_) {
+    return std::unexpected(fetched.error());  // says nothing about the feed
   }
   if (!fetched) {
     return keep_last_good(FeedHealth::failed, fetched.error().message);

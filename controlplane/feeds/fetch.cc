@@ -65,6 +65,11 @@ size_t write_body(char* data, size_t size, size_t count, void* user) {
   return bytes;
 }
 
+// libcurl calls this about once a second, and more often while data flows; not 0 ends the transfer.
+int report_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::atomic<bool>*>(user)->load() ? 1 : 0;
+}
+
 // A value that goes into a request header must not be able to begin another one.
 bool is_header_value(std::string_view value) {
   return !value.empty() && value.size() <= kHeaderValueMax &&
@@ -83,11 +88,6 @@ std::string header_of(CURL* curl, const char* name) {
 std::string user_agent(const FetchRequest& request) {
   return is_header_value(request.contact) ? fmt::format("merlon/0.1 (+{})", request.contact)
                                           : "merlon/0.1";
-}
-
-// libcurl asks here at least once a second, also while nothing arrives.
-int is_cancelled(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  return static_cast<const std::atomic<bool>*>(user)->load() ? 1 : 0;
 }
 
 void set_options(CURL* curl, const FetchRequest& request, const HeaderList& headers, Sink& sink,
@@ -114,10 +114,10 @@ void set_options(CURL* curl, const FetchRequest& request, const HeaderList& head
                    static_cast<curl_off_t>(std::min<uint64_t>(request.size_max_bytes, INT64_MAX)));
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &write_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &sink);
-  if (request.cancel != nullptr) {
+  if (request.stop != nullptr) {
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &is_cancelled);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, request.cancel);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &report_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, request.stop);
   }
 }
 
@@ -189,13 +189,13 @@ std::unexpected<Error> explain_failure(CURL* curl, CURLcode code, const FetchReq
       return explain_status(curl, url, status);
     case CURLE_OPERATION_TIMEDOUT:
       return explain_timeout(curl, request, detail, url);
+    case CURLE_ABORTED_BY_CALLBACK:
+      return fail(ErrorCode::busy, "fetch {}: given up because we stop", url);
     case CURLE_FILESIZE_EXCEEDED:
       return too_large(url, request.size_max_bytes);
     case CURLE_WRITE_ERROR:
       return sink_full ? too_large(url, request.size_max_bytes)
                        : fail(ErrorCode::io, "fetch {}: {}", url, reason);
-    case CURLE_ABORTED_BY_CALLBACK:
-      return fail(ErrorCode::busy, "fetch {}: given up, this process is stopping", url);
     case CURLE_TOO_MANY_REDIRECTS:
       return fail(ErrorCode::io, "fetch {}: more than {} redirects; use the final URL", url,
                   kRedirectsMax);

@@ -23,8 +23,8 @@ struct FetchRequest {
   uint32_t connect_timeout_s = 15;
   uint64_t size_max_bytes = 64 << 20;  // after decompression
   std::string contact = {};  // e-mail or URL in the User-Agent; some publishers ask for it
-  // Set by another thread to give up soon (about a second); outlives the call.
-  const std::atomic<bool>* cancel = nullptr;
+  // When set and true, an HTTP transfer ends within about a second.
+  const std::atomic<bool>* stop = nullptr;
 };
 
 struct FetchResult {
@@ -38,7 +38,7 @@ struct FetchResult {
 
 // Errors name the URL (without credentials and query) and say what to do: invalid_argument (the
 // URL, or content above size_max_bytes), not_found (404, 410, no such file), busy (429, 503 and
-// such: try later), io (everything else that went wrong on the way).
+// such, or *stop: try later), io (everything else that went wrong on the way).
 Result<FetchResult> fetch(const FetchRequest& request);
 
 // The URL without user, password, query and fragment, fit for logs.

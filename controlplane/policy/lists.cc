@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "controlplane/policy/protected_set.h"
@@ -41,10 +42,24 @@ address::IpSet union_of(std::vector<address::IpSet> sets) {
   return sets.empty() ? address::IpSet{} : std::move(sets.front());
 }
 
+bool is_narrow(const store::FeedSet& set, const NarrowFrom& from) {
+  return std::ranges::all_of(set.v4, [&](auto prefix) { return prefix.length >= from.length4; }) &&
+         std::ranges::all_of(set.v6, [&](auto prefix) { return prefix.length >= from.length6; });
+}
+
+address::IpSet narrow_part(const store::FeedSet& set, const NarrowFrom& from) {
+  store::FeedSet part;
+  std::ranges::copy_if(set.v4, std::back_inserter(part.v4),
+                       [&](auto prefix) { return prefix.length >= from.length4; });
+  std::ranges::copy_if(set.v6, std::back_inserter(part.v6),
+                       [&](auto prefix) { return prefix.length >= from.length6; });
+  return part.addresses();
+}
+
 }  // namespace
 
 std::vector<std::string> reserved_list_names() {
-  std::vector<std::string> names{std::string(kBasicList), std::string(kRpzLabel)};
+  std::vector<std::string> names(kOwnLabels.begin(), kOwnLabels.end());
   names.insert(names.end(), kCategoryNames.begin(), kCategoryNames.end());
   return names;
 }
@@ -121,14 +136,20 @@ address::IpSet allowed_addresses(const std::vector<store::FeedRecord>& feeds, co
   return union_of(std::move(sets));
 }
 
-ListContent compose(const ListDefinition& list, const SetOf& set_of,
-                    const address::IpSet& allowed) {
+ListContent compose(const ListDefinition& list, const SetOf& set_of, const address::IpSet& allowed,
+                    const NarrowFrom& narrow_from) {
   ListContent content;
   std::vector<address::IpSet> sets;
+  std::vector<address::IpSet> narrow_sets;  // only when somebody lists something wide
+  const bool all_narrow = std::ranges::all_of(
+      list.feeds, [&](const auto& id) { return is_narrow(set_of(id), narrow_from); });
   sets.reserve(list.feeds.size());
   for (const std::string& feed : list.feeds) {
     const store::FeedSet& set = set_of(feed);
     sets.push_back(set.addresses());
+    if (!all_narrow) {
+      narrow_sets.push_back(narrow_part(set, narrow_from));
+    }
     content.domains.insert(content.domains.end(), set.domains.begin(), set.domains.end());
   }
   if (list.feeds.size() > 1) {
@@ -141,6 +162,8 @@ ListContent compose(const ListDefinition& list, const SetOf& set_of,
   const address::IpSet blockable = listed.minus(protected_addresses());
   content.taken_out_allowed = blockable.intersected(allowed);
   content.addresses = blockable.minus(allowed);
+  content.narrow = all_narrow ? content.addresses
+                              : union_of(std::move(narrow_sets)).intersected(content.addresses);
   return content;
 }
 

@@ -29,6 +29,12 @@ namespace merlon::policy {
 
 inline constexpr std::string_view kBasicList = "basic";
 inline constexpr std::string_view kRpzLabel = "rpz";  // <policy>.rpz.<account>.<suffix>
+// What the zone's own NS and SOA records name. A list there would make its entries our name server.
+inline constexpr std::string_view kNameServerLabel = "ns1";
+inline constexpr std::string_view kMailboxLabel = "hostmaster";
+// No feed and no category may be called so.
+inline constexpr auto kOwnLabels =
+    std::to_array<std::string_view>({kBasicList, kRpzLabel, kNameServerLabel, kMailboxLabel});
 
 // The names of feeds/categories.h, each of which may name a list. Repeated here because a policy is
 // made of names alone; a category beyond these is reserved once a feed has it (Store::add_feed).
@@ -63,7 +69,7 @@ inline constexpr auto kCategoryNames = std::to_array<std::string_view>({
     "vulnerable-system",
 });
 
-// Names that no feed may take: `basic`, `rpz` and every category.
+// Names that no feed may take: kOwnLabels and every category.
 std::vector<std::string> reserved_list_names();
 
 // Why a list called `candidate` cannot exist beside these names; "" when it can.
@@ -94,10 +100,20 @@ address::IpSet allowed_addresses(const std::vector<store::FeedRecord>& feeds, co
 // both protected and allowed counts as protected).
 struct ListContent {
   address::IpSet addresses;
+  // The part of `addresses` that some feed lists in a prefix no wider than NarrowFrom. Kept apart
+  // because `addresses` is merged: two /24 side by side are one /23 there, but were listed narrow.
+  address::IpSet narrow;
   address::IpSet taken_out_protected;
   address::IpSet taken_out_allowed;
   std::vector<std::string> domains;  // sorted, unique
 };
-ListContent compose(const ListDefinition& list, const SetOf& set_of, const address::IpSet& allowed);
+
+// The shortest prefixes that count as narrow.
+struct NarrowFrom {
+  int length4 = 24;
+  int length6 = 124;
+};
+ListContent compose(const ListDefinition& list, const SetOf& set_of, const address::IpSet& allowed,
+                    const NarrowFrom& narrow_from);
 
 }  // namespace merlon::policy

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <optional>
 #include <unordered_set>
 
 #include "zones/base/file.h"
@@ -39,16 +38,6 @@ Status remove_file(const std::string& path) {
   return {};
 }
 
-std::optional<FileMark> mark_of(const std::string& path) {
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0) {
-    return std::nullopt;
-  }
-  return FileMark{.inode = info.st_ino,
-                  .size = info.st_size,
-                  .changed_ns = info.st_ctim.tv_sec * 1'000'000'000 + info.st_ctim.tv_nsec};
-}
-
 }  // namespace
 
 Result<Publisher> Publisher::open(const std::string& path, const snapshot::SigningKey& key,
@@ -76,25 +65,23 @@ Result<Publisher> Publisher::open(const std::string& path, const snapshot::Signi
 
 Result<bool> Publisher::write_segment(const SegmentFile& segment) {
   const std::string path = directory_.segment_path(segment.listed.hash);
-  const auto mark = mark_of(path);
-  if (mark && static_cast<uint64_t>(mark->size) == segment.listed.size_bytes) {
-    const auto known = verified_.find(segment.listed.hash);
-    if (known != verified_.end() && known->second == *mark) {
-      return false;
-    }
-    // Of an earlier process, or touched since: when it is damaged, it is written again.
+  struct stat info{};
+  const bool right_size = ::stat(path.c_str(), &info) == 0 &&
+                          static_cast<uint64_t>(info.st_size) == segment.listed.size_bytes;
+  if (right_size && verified_.contains(segment.listed.hash)) {
+    return false;
+  }
+  if (right_size) {  // of an earlier process, and maybe damaged since: then it is written again
     const auto content = read_file(path, segment.listed.size_bytes);
     if (content && snapshot::ContentHash::of(*content) == segment.listed.hash) {
-      verified_[segment.listed.hash] = *mark;
+      verified_.insert(segment.listed.hash);
       return false;
     }
   }
   if (auto written = write_file_durably(path, segment.bytes); !written) {
     return std::unexpected(written.error());
   }
-  if (const auto fresh = mark_of(path)) {
-    verified_[segment.listed.hash] = *fresh;
-  }
+  verified_.insert(segment.listed.hash);
   return true;
 }
 
@@ -105,10 +92,13 @@ Result<Written> Publisher::write(const std::vector<SegmentFile>& segments, int64
     manifest.segments.push_back(segment.listed);
   }
   manifest.normalise();
+  // A damaged `current` is no reason to stay without one: the new generation replaces it.
   const auto current = directory_.current();
-  if (!current && current.error().code == ErrorCode::io) {
+  if (!current && current.error().code != ErrorCode::not_found &&
+      current.error().code != ErrorCode::corruption) {
     return std::unexpected(current.error());
   }
+  // Before the comparison: what is missing or damaged of the generation in force comes back.
   for (const SegmentFile& segment : segments) {
     const auto wrote = write_segment(segment);
     if (!wrote) {
@@ -163,9 +153,12 @@ Status Publisher::clean_up() {
     return std::unexpected(generations.error());
   }
   const auto current = directory_.current();
+  if (!current && current.error().code != ErrorCode::not_found) {
+    return std::unexpected(current.error());  // which generation must stay is unknown
+  }
   const size_t surplus =
       generations->size() - std::min(generations->size(), options_.generations_kept);
-  std::unordered_set<std::string> used;
+  std::unordered_set<snapshot::ContentHash, snapshot::ContentHashHasher> used;
   for (size_t i = 0; i < generations->size(); ++i) {
     const uint64_t generation = (*generations)[i];
     if (i < surplus && !(current && *current == generation)) {
@@ -179,11 +172,13 @@ Status Publisher::clean_up() {
       return {};  // unreadable: what it uses is unknown, so nothing is removed
     }
     for (const snapshot::ManifestSegment& segment : manifest->segments) {
-      used.insert(directory_.segment_path(segment.hash));
+      used.insert(segment.hash);
     }
   }
+  std::erase_if(verified_, [&used](const auto& hash) { return !used.contains(hash); });
   return for_each_file(directory_.segments_path(), [&used](const fs::path& file) {
-    if (file.extension() == ".seg" && !used.contains(file.string())) {
+    const auto hash = snapshot::ContentHash::from_text(file.stem().string());
+    if (file.extension() == ".seg" && hash && !used.contains(*hash)) {
       ::unlink(file.c_str());
     }
   });

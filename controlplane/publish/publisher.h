@@ -6,9 +6,10 @@
 // One publisher per directory. Not thread-safe: the coordinator calls it from one thread at a time.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
-#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "zones/base/bytes.h"
@@ -30,14 +31,6 @@ struct Written {
   uint64_t segments_reused = 0;
 };
 
-// Tells a file from what it was: any write to it changes the last of these.
-struct FileMark {
-  uint64_t inode = 0;
-  int64_t size = 0;
-  int64_t changed_ns = 0;  // the inode's change time, which programs cannot set
-  bool operator==(const FileMark&) const = default;
-};
-
 struct PublisherOptions {
   size_t generations_kept = 32;  // older ones are removed, never the one in force
 };
@@ -52,14 +45,16 @@ class Publisher {
   const snapshot::PublicKey& public_key() const { return key_.public_key; }
 
   // Writes segments and manifest of a new generation; `current` is not touched. When the segments
-  // equal those of the generation in force, there is no new one. Either way a segment's file that
-  // is missing or changed since it was written is written again; a `current` that names nothing
-  // does not hinder. `now` in Unix seconds.
+  // equal those of the generation in force, writes only those whose files are missing or damaged.
+  // `now` in Unix seconds.
   Result<Written> write(const std::vector<SegmentFile>& segments, int64_t now);
   // Puts a generation in force. Errors: not_found, io.
   Status set_current(uint64_t generation);
-  // Removes a generation that turned out bad, and everything too old; then unused segments.
+  // Removes the manifest of a generation that turned out bad. Errors: conflict (it is in force),
+  // io.
   Status remove_generation(uint64_t generation);
+  // Removes the manifests of generations that are too old, then the segments that none needs. While
+  // a manifest that stays, or `current`, cannot be read, what is needed is unknown: nothing goes.
   Status clean_up();
 
  private:
@@ -71,14 +66,18 @@ class Publisher {
   snapshot::Directory directory_;
   snapshot::SigningKey key_;
   PublisherOptions options_;
-  // Segments that this process wrote or read back whole, with the file as it was then: while the
-  // file is that one still, its content needs no second look.
-  std::unordered_map<snapshot::ContentHash, FileMark, snapshot::ContentHashHasher> verified_;
+  // Segments that this process wrote or read back whole: their files need no second look.
+  std::unordered_set<snapshot::ContentHash, snapshot::ContentHashHasher> verified_;
 };
 
 // Sends one command to the data plane's control socket and returns its line of JSON. Errors: io
-// (nobody listens there), busy (no answer in time).
-Result<std::string> ask_dataplane(const std::string& socket_path, const std::string& command,
-                                  int timeout_ms);
+// (nobody listens there, no line of an answer came), busy (no answer in time, or *stop was set).
+struct Question {
+  std::string socket_path;
+  std::string command;
+  int timeout_ms = 5000;
+  const std::atomic<bool>* stop = nullptr;  // ends the wait early
+};
+Result<std::string> ask_dataplane(const Question& question);
 
 }  // namespace merlon::publish

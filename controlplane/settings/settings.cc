@@ -77,6 +77,9 @@ Result<Settings> load_settings(const std::string& path) {
     return in(path, done.error());
   }
   result.state_directory = section->text("state_directory");
+  if (result.state_directory.empty()) {
+    return fail(ErrorCode::invalid_argument, "{}: state_directory is empty; name a folder", path);
+  }
   result.api_socket = section->text("api_socket");
   result.dataplane_socket = section->text("dataplane_socket");
   result.dns_listen = section->text_list("dns_listen");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/store/store.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <set>
@@ -146,7 +147,7 @@ Status Store::Impl::check_list_names(const FeedDefinition& definition) const {
     }
   }
   const bool reserved =
-      definition.category == policy::kBasicList || definition.category == policy::kRpzLabel;
+      std::ranges::find(policy::kOwnLabels, definition.category) != policy::kOwnLabels.end();
   const bool shared = !reserved && categories.contains(definition.category);
   names.insert(names.end(), ids.begin(), ids.end());
   if (!shared) {  // a new name; a category that others have is a list that feeds share

@@ -57,6 +57,26 @@ class Reader {
     return {};
   }
 
+  // What is in the file beside our section belongs to another process, unless it looks like a slip:
+  // a key in no section at all, or a section that is almost called like ours.
+  Status check_outside(const toml::table& file) const {
+    for (const auto& [key, node] : file) {
+      if (key.str() == name_) {
+        continue;
+      }
+      if (!node.is_table() && !node.is_array_of_tables()) {
+        return fail(ErrorCode::invalid_argument,
+                    "{}:{}: \"{}\" is in no section; put [{}] above the keys of this process",
+                    file_, key.source().begin.line, key.str(), name_);
+      }
+      if (const std::string_view ours[] = {name_}; !nearest(key.str(), ours).empty()) {
+        return fail(ErrorCode::invalid_argument, "{}:{}: no section [{}]; did you mean [{}]?",
+                    file_, key.source().begin.line, key.str(), name_);
+      }
+    }
+    return {};
+  }
+
  private:
   Status read_value(const Option& option, const toml::node& node, Section& section) {
     Section::Value& value = section.values_[std::string(option.key)];
@@ -105,13 +125,16 @@ Result<Section> Section::parse(std::string_view toml, std::string_view file_name
       return in("built-in default", done.error());
     }
     const toml::table table = toml::parse(toml, file_name);
+    if (auto done = reader.check_outside(table); !done) {
+      return std::unexpected(done.error());
+    }
     if (!table.contains(section)) {
       return result;
     }
     const toml::table* own = table[section].as_table();
     if (own == nullptr) {
-      return fail(ErrorCode::invalid_argument, "{}: \"{}\" must be a section: [{}]", file_name,
-                  section, section);
+      return fail(ErrorCode::invalid_argument, "{}:{}: \"{}\" must be a section: [{}]", file_name,
+                  table[section].node()->source().begin.line, section, section);
     }
     if (auto done = reader.read(*own, options, result); !done) {
       return std::unexpected(done.error());

@@ -29,8 +29,9 @@ struct Option {
 
 class Section {
  public:
-  // `file_name` is for messages. An absent section or key means the default. Errors:
-  // invalid_argument with file, line and the nearest known key.
+  // `file_name` is for messages. An absent section or key means the default; other sections are
+  // another process's. Errors: invalid_argument with file, line and the nearest known name, also
+  // for a key outside of every section and a section almost called like this one.
   static Result<Section> parse(std::string_view toml, std::string_view file_name,
                                std::string_view section, std::span<const Option> options);
   static Result<Section> load(const std::string& path, std::string_view section,

@@ -251,6 +251,22 @@ TEST_F(Fetch, SlowServerMeetsTheTimeLimit) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
 }
 
+TEST_F(Fetch, StopEndsATransferThatHangs) {
+  std::atomic<bool> stop = false;
+  FetchRequest asked = request("/slow");
+  asked.stop = &stop;
+  std::thread stopper([&stop] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    stop = true;
+  });
+  const auto start = std::chrono::steady_clock::now();
+  const Result<FetchResult> result = fetch(asked);
+  EXPECT_SAYS(result, "given up because we stop");
+  EXPECT_EQ(result.error().code, ErrorCode::busy);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
+  stopper.join();
+}
+
 TEST_F(Fetch, CutTransferIsAnErrorNotAShortFeed) {
   const Result<FetchResult> result = fetch(request("/cut"));
   ASSERT_FALSE(result.has_value());

@@ -190,18 +190,43 @@ TEST(Compose, UnionMinusProtectedMinusAllowed) {
   sets.by_id["a"] = set_from({"10.0.0.0/7", "8.8.8.8/31", "2001:db8::/31", "bad.example"});
   sets.by_id["b"] = set_from({"5.5.5.0/24", "worse.example", "bad.example"});
   const ListDefinition list{.name = "scanner", .feeds = {"a", "b"}};
-  const auto content = compose(list, sets.lookup(), ips({"5.5.5.128/25", "10.1.0.0/16"}));
+  const auto content = compose(list, sets.lookup(), ips({"5.5.5.128/25", "10.1.0.0/16"}), {});
   EXPECT_EQ(content.addresses, ips({"11.0.0.0/8", "8.8.8.9", "5.5.5.0/25", "2001:db9::/32"}));
   EXPECT_EQ(content.taken_out_protected, ips({"10.0.0.0/8", "8.8.8.8", "2001:db8::/32"}));
   EXPECT_EQ(content.taken_out_allowed, ips({"5.5.5.128/25"}));
   EXPECT_THAT(content.domains, ElementsAre("bad.example", "worse.example"));
 }
 
+// Merged, neighbours look wide; a device that reads address records must not lose them for that.
+TEST(Compose, NarrowIsWhatWasListedNarrowNotWhatMergesToNarrow) {
+  Sets sets;
+  sets.by_id["a"] =
+      set_from({"5.5.4.0/24", "5.5.5.0/24", "6.0.0.0/16", "2600::/124", "2600::10/124"});
+  sets.by_id["b"] = set_from({"6.0.1.2", "7.0.0.0/20", "2600:1::/64"});
+  const ListDefinition list{.name = "scanner", .feeds = {"a", "b"}};
+  const auto content = compose(list, sets.lookup(), ips({"5.5.5.7"}), {});
+  EXPECT_EQ(content.narrow, ips({"5.5.4.0/23", "6.0.1.2", "2600::/123"}).minus(ips({"5.5.5.7"})));
+  const auto one =
+      compose({.name = "b", .feeds = {"b"}}, sets.lookup(), {}, {.length4 = 20, .length6 = 64});
+  EXPECT_EQ(one.narrow, one.addresses);
+  const auto none =
+      compose({.name = "b", .feeds = {"b"}}, sets.lookup(), {}, {.length4 = 32, .length6 = 128});
+  EXPECT_EQ(none.narrow, ips({"6.0.1.2"}));
+}
+
+TEST(ListNames, NoListTakesTheNameOfTheZonesOwnServer) {
+  const auto reserved = reserved_list_names();
+  for (const char* name : {"ns1", "ns", "hostmaster", "rpz", "basic", "basic7"}) {
+    EXPECT_NE(list_name_conflict(reserved, name), "") << name;
+  }
+  EXPECT_EQ(list_name_conflict(reserved, "ns1x"), "");
+}
+
 TEST(Compose, EmptyListAndEmptySetsGiveNothing) {
   Sets sets;
   sets.by_id["a"] = {};
-  EXPECT_TRUE(compose({.name = "x"}, sets.lookup(), {}).addresses.empty());
-  EXPECT_TRUE(compose({.name = "a", .feeds = {"a"}}, sets.lookup(), {}).addresses.empty());
+  EXPECT_TRUE(compose({.name = "x"}, sets.lookup(), {}, {}).addresses.empty());
+  EXPECT_TRUE(compose({.name = "a", .feeds = {"a"}}, sets.lookup(), {}, {}).addresses.empty());
 }
 
 TEST(Compose, AllowedComesFromEnabledAllowFeedsOnly) {
@@ -248,12 +273,13 @@ TEST(Compose, PartsAreDisjointAndCompleteForRandomSets) {
       listed = listed.united(sets.by_id[id].addresses());
     }
     const address::IpSet allowed = random_set(3).addresses();
-    const ListContent content = compose(list, sets.lookup(), allowed);
+    const ListContent content = compose(list, sets.lookup(), allowed, {});
     EXPECT_EQ(
         content.addresses.united(content.taken_out_protected).united(content.taken_out_allowed),
         listed);
     EXPECT_TRUE(content.addresses.intersected(protected_addresses()).empty());
     EXPECT_TRUE(content.addresses.intersected(allowed).empty());
+    EXPECT_TRUE(content.narrow.minus(content.addresses).empty());
     EXPECT_TRUE(content.taken_out_allowed.intersected(content.taken_out_protected).empty());
     EXPECT_TRUE(content.taken_out_protected.minus(protected_addresses()).empty());
     EXPECT_TRUE(content.taken_out_allowed.minus(allowed).empty());

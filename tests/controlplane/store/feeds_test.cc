@@ -45,7 +45,8 @@ TEST_F(StoreFeeds, TakenIdIsAConflict) {
 }
 
 TEST_F(StoreFeeds, IdsThatNameOtherListsAreConflicts) {
-  for (const char* id : {"basic", "rpz", "scanner", "basic2", "phishing7"}) {
+  for (const char* id :
+       {"basic", "rpz", "scanner", "basic2", "phishing7", "ns1", "ns", "hostmaster"}) {
     EXPECT_FAILS(store->add_feed(definition(id)), conflict, HasSubstr(id));
   }
   EXPECT_GOOD(store->add_feed(definition("level2")));
@@ -75,6 +76,10 @@ TEST_F(StoreFeeds, CategoryOutsideTheTableMustNotCollideEither) {
   }()),
                conflict, HasSubstr("category basic"));
   EXPECT_FAILS(store->add_feed(third), conflict, HasSubstr("category rpz"));
+  for (const char* category : {"ns1", "ns", "hostmaster"}) {  // the zone's own names
+    third.category = category;
+    EXPECT_FAILS(store->add_feed(third), conflict, HasSubstr(category));
+  }
 }
 
 TEST_F(StoreFeeds, EveryFieldOutOfBoundsIsRefusedByName) {
