@@ -46,7 +46,7 @@ void OutputQueue::commit(const answer::Gathered& gathered, Bytes tail,
   if (!copied) {
     pieces_.push_back({gathered.body.data(), gathered.body.size(), std::move(keep)});
   }
-  std::memcpy(block_.data() + used_, tail.data(), gathered.tail_size);
+  std::copy_n(tail.begin(), gathered.tail_size, block_.begin() + static_cast<ptrdiff_t>(used_));
   add_block_bytes(used_, gathered.tail_size);
   used_ += gathered.tail_size;
   unsent_bytes_ += kPrefixSize + size;

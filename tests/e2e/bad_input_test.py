@@ -22,7 +22,7 @@ class BadInput(e2e.Case):
         self.server = e2e.FeedServer(self)
 
     def add(self, name, **more):
-        """Defines a feed at the test's server, not fetched by itself for an hour after the first."""
+        """Defines a feed at the test's server."""
         status, answer = self.m.api("POST", "/v1/feeds", {
             "id": name, "url": self.server.url(f"/{name}"), **more})
         self.assertEqual(status, 201, answer)
