@@ -26,7 +26,7 @@ import unittest
 import merlon_dns
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BIN = pathlib.Path(os.environ.get("MERLON_E2E_BIN", ROOT / "build/release/bin"))
+BIN = pathlib.Path(os.environ.get("MERLON_E2E_BIN", ROOT / "build/release/bin")).resolve()
 FACTOR = float(os.environ.get("MERLON_E2E_FACTOR", "1"))
 OK, FAILED, USAGE, NOT_FOUND, UNREACHABLE = range(5)
 SUFFIX = "merlon.internal."
