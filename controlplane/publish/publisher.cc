@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <unordered_set>
 
 #include "zones/base/file.h"
@@ -38,6 +39,16 @@ Status remove_file(const std::string& path) {
   return {};
 }
 
+std::optional<FileMark> mark_of(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) {
+    return std::nullopt;
+  }
+  return FileMark{.inode = info.st_ino,
+                  .size = info.st_size,
+                  .changed_ns = info.st_ctim.tv_sec * 1'000'000'000 + info.st_ctim.tv_nsec};
+}
+
 }  // namespace
 
 Result<Publisher> Publisher::open(const std::string& path, const snapshot::SigningKey& key,
@@ -65,23 +76,25 @@ Result<Publisher> Publisher::open(const std::string& path, const snapshot::Signi
 
 Result<bool> Publisher::write_segment(const SegmentFile& segment) {
   const std::string path = directory_.segment_path(segment.listed.hash);
-  struct stat info{};
-  const bool right_size = ::stat(path.c_str(), &info) == 0 &&
-                          static_cast<uint64_t>(info.st_size) == segment.listed.size_bytes;
-  if (right_size && verified_.contains(segment.listed.hash)) {
-    return false;
-  }
-  if (right_size) {  // of an earlier process, and maybe damaged since: then it is written again
+  const auto mark = mark_of(path);
+  if (mark && static_cast<uint64_t>(mark->size) == segment.listed.size_bytes) {
+    const auto known = verified_.find(segment.listed.hash);
+    if (known != verified_.end() && known->second == *mark) {
+      return false;
+    }
+    // Of an earlier process, or touched since: when it is damaged, it is written again.
     const auto content = read_file(path, segment.listed.size_bytes);
     if (content && snapshot::ContentHash::of(*content) == segment.listed.hash) {
-      verified_.insert(segment.listed.hash);
+      verified_[segment.listed.hash] = *mark;
       return false;
     }
   }
   if (auto written = write_file_durably(path, segment.bytes); !written) {
     return std::unexpected(written.error());
   }
-  verified_.insert(segment.listed.hash);
+  if (const auto fresh = mark_of(path)) {
+    verified_[segment.listed.hash] = *fresh;
+  }
   return true;
 }
 
@@ -175,7 +188,7 @@ Status Publisher::clean_up() {
       used.insert(segment.hash);
     }
   }
-  std::erase_if(verified_, [&used](const auto& hash) { return !used.contains(hash); });
+  std::erase_if(verified_, [&used](const auto& known) { return !used.contains(known.first); });
   return for_each_file(directory_.segments_path(), [&used](const fs::path& file) {
     const auto hash = snapshot::ContentHash::from_text(file.stem().string());
     if (file.extension() == ".seg" && hash && !used.contains(*hash)) {

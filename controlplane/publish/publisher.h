@@ -9,7 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "zones/base/bytes.h"
@@ -29,6 +29,14 @@ struct Written {
   bool changed = false;  // false: the segments are those of the generation in force
   uint64_t segments_written = 0;
   uint64_t segments_reused = 0;
+};
+
+// Tells a file from what it was: any write to it changes the last of these.
+struct FileMark {
+  uint64_t inode = 0;
+  int64_t size = 0;
+  int64_t changed_ns = 0;  // the inode's change time, which programs cannot set
+  bool operator==(const FileMark&) const = default;
 };
 
 struct PublisherOptions {
@@ -66,8 +74,9 @@ class Publisher {
   snapshot::Directory directory_;
   snapshot::SigningKey key_;
   PublisherOptions options_;
-  // Segments that this process wrote or read back whole: their files need no second look.
-  std::unordered_set<snapshot::ContentHash, snapshot::ContentHashHasher> verified_;
+  // Segments that this process wrote or read back whole, with the file as it was then: while the
+  // file is that one still, its content needs no second look.
+  std::unordered_map<snapshot::ContentHash, FileMark, snapshot::ContentHashHasher> verified_;
 };
 
 // Sends one command to the data plane's control socket and returns its line of JSON. Errors: io

@@ -38,27 +38,49 @@ class TellDataplane : public CoordinatorTest {
 
 TEST_F(TellDataplane, LoadIsAskedForAndItsAnswerShown) {
   EXPECT_EQ(error_with("{\"schema_version\":1,\"generation\":1}\n"), "");
-  EXPECT_EQ(word(), "serving generation 1");
 }
 
-TEST_F(TellDataplane, UnchangedBuildAsksNothing) {
+TEST_F(TellDataplane, UnchangedBuildTellsAgain) {
   EXPECT_EQ(error_with("{\"generation\":1}\n"), "");
-  const FakeDataplane server(options_.dataplane_socket,
-                             [&](int, const std::string&) { return std::string("{}\n"); });
-  EXPECT_FALSE(coordinator_->build_snapshot()->changed);
-  EXPECT_EQ(server.asked, 0);
+  const FakeDataplane server(options_.dataplane_socket, [&](int, const std::string&) {
+    return std::string("{\"generation\":1}\n");
+  });
+  const auto built = coordinator_->build_snapshot();
+  EXPECT_FALSE(built->changed);
+  EXPECT_EQ(built->dataplane_error, "");
+  EXPECT_EQ(server.asked, 1);
+}
+
+TEST_F(TellDataplane, StatusSaysWhatItSaysNow) {
+  std::string reply;
+  const FakeDataplane server(options_.dataplane_socket, [&](int, const std::string& command) {
+    EXPECT_EQ(command, "status");
+    return reply + "\n";
+  });
+  reply = R"({"generation":7,"last_load_error":""})";
+  EXPECT_EQ(word(), "serving generation 7");
+  reply = R"({"generation":7,"last_load_error":"segment 9f: bad"})";
+  EXPECT_EQ(word(), "serving generation 7; segment 9f: bad");
+  reply = R"({"generation":0,"last_load_error":"nothing is published yet"})";
+  EXPECT_EQ(word(), "serving nothing; nothing is published yet");
+  for (const char* odd : {"{}", "[]", R"({"generation":"7","last_load_error":""})",
+                          R"({"generation":7,"last_load_error":7})", "garbage \x01\xff"}) {
+    reply = odd;
+    EXPECT_THAT(word(), HasSubstr("not an answer to status")) << odd;
+    EXPECT_EQ(word().find('\xff'), std::string::npos);
+  }
 }
 
 TEST_F(TellDataplane, EveryOddAnswerIsAnErrorAndNoneHarms) {
   EXPECT_EQ(error_with("{\"error\":{\"code\":\"corruption\",\"message\":\"segment 9f: bad\"}}\n"),
             "segment 9f: bad");
-  EXPECT_THAT(word(), HasSubstr("segment 9f"));
   for (const char* reply :
        {"{\"error\":{\"message\":42}}\n", "{\"error\":\"text\"}\n", "{\"error\":null}\n",
         "{\"generation\":\"four\"}\n", "{\"generation\":-1}\n", "{\"generation\":99}\n", "{}\n",
         "[]\n", "garbage \x01\xff\n", "\n", ""}) {
-    EXPECT_NE(error_with(reply), "") << reply;
-    EXPECT_EQ(word().find('\xff'), std::string::npos);
+    const std::string error = error_with(reply);
+    EXPECT_NE(error, "") << reply;
+    EXPECT_EQ(error.find('\xff'), std::string::npos);
   }
   EXPECT_LT(error_with(std::string(100'000, 'x') + "\n").size(), 400u);
 }
