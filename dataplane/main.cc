@@ -7,10 +7,14 @@
 #include <sched.h>
 #include <signal.h>
 
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <ctime>
+#include <latch>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "dataplane/control/control.h"
@@ -38,7 +42,10 @@ class DataPlane {
       : settings_(std::move(settings)),
         directory_(settings_.snapshot_directory),
         live_(settings_.worker_count),
-        counters_(settings_.worker_count) {}
+        counters_(settings_.worker_count),
+        running_(static_cast<std::ptrdiff_t>(settings_.worker_count)),
+        engines_(settings_.worker_count) {}
+  ~DataPlane() { stop(); }
 
   Status start() {
     const auto key_text = read_file(settings_.manifest_key_file, 4096);
@@ -53,18 +60,21 @@ class DataPlane {
     trusted_ = *key;
     started_ = std::time(nullptr);
     load();  // an error is said and kept for `status`; the control plane may publish later
-    if (auto done = bind_sockets(); !done) {
-      return done;
-    }
+    // Before the UDP sockets: they would share the port with a data plane that runs already, and
+    // take queries from it until this one gives up.
     auto control = control::ControlServer::start(
         settings_.control_socket, [this](std::string_view command) { return handle(command); });
     if (!control) {
       return std::unexpected(control.error());
     }
     control_ = std::move(*control);
+    if (auto done = bind_sockets(); !done) {
+      return done;
+    }
     for (size_t i = 0; i < settings_.worker_count; ++i) {
       threads_.emplace_back([this, i] { run(i); });
     }
+    running_.wait();
     return {};
   }
 
@@ -73,6 +83,7 @@ class DataPlane {
     for (std::thread& thread : threads_) {
       thread.join();
     }
+    threads_.clear();
     control_.reset();
   }
 
@@ -98,13 +109,18 @@ class DataPlane {
     }
     sockets_.resize(settings_.worker_count);
     for (auto& own : sockets_) {
-      for (const io::Endpoint& endpoint : settings_.listen) {
+      for (io::Endpoint& endpoint : settings_.listen) {
         auto socket = io::UdpSocket::bind(endpoint);
         if (!socket) {
           return std::unexpected(socket.error());
         }
+        endpoint = socket->local();  // port 0: the workers share the one that the first got
         own.push_back(std::move(*socket));
       }
+    }
+    const std::lock_guard lock(facts_);
+    for (const io::Endpoint& endpoint : settings_.listen) {
+      listen_.push_back(endpoint.to_text());
     }
     return {};
   }
@@ -134,26 +150,34 @@ class DataPlane {
     if (settings_.engine != Engine::mmsg) {
       auto engine = io::UringIo::create(sockets_[index], counters);
       if (engine) {
-        note_engine("io_uring", "");
+        note_engine(index, "io_uring", "");
         pipeline::run_worker(**engine, worker, stop_);
         return;
       }
-      note_engine("mmsg", fmt::format("io_uring refused: {}", engine.error().message));
+      note_engine(index, "mmsg", fmt::format("io_uring refused: {}", engine.error().message));
     } else {
-      note_engine("mmsg", "");
+      note_engine(index, "mmsg", "");
     }
     const auto engine = io::MmsgIo::create(sockets_[index], counters);
     pipeline::run_worker(*engine, worker, stop_);
   }
 
-  void note_engine(std::string_view engine, const std::string& note) {
+  void note_engine(size_t worker, std::string_view engine, const std::string& note) {
     const std::lock_guard lock(facts_);
-    if (engine_.empty()) {
-      say(note.empty() ? fmt::format("engine {}", engine)
-                       : fmt::format("{}; falling back to {}", note, engine));
+    engines_[worker] = engine;
+    if (!note.empty()) {
+      engine_note_ = note;
     }
-    engine_ = engine;
-    engine_note_ = note;
+    say(note.empty() ? fmt::format("worker {}: engine {}", worker, engine)
+                     : fmt::format("worker {}: {}; falling back to {}", worker, note, engine));
+    running_.count_down();
+  }
+
+  // The engine, or the engines when the kernel allowed io_uring to some workers only.
+  std::string engine_text() const {
+    std::set<std::string_view> different(engines_.begin(), engines_.end());
+    different.erase("");
+    return fmt::format("{}", fmt::join(different, "+"));
   }
 
   std::string handle(std::string_view command) {
@@ -168,17 +192,14 @@ class DataPlane {
     if (command == "status") {
       const std::lock_guard lock(facts_);
       control::StatusFacts facts{.version = kVersion,
-                                 .engine = engine_,
+                                 .engine = engine_text(),
                                  .engine_note = engine_note_,
                                  .worker_count = settings_.worker_count,
-                                 .listen = {},
+                                 .listen = listen_,
                                  .started = started_,
                                  .loaded = loaded_,
                                  .last_load_error = last_load_error_,
                                  .served = served.get()};
-      for (const io::UdpSocket& socket : sockets_.front()) {
-        facts.listen.push_back(socket.local().to_text());
-      }
       return control::status_json(facts);
     }
     return control::error_json(
@@ -194,9 +215,11 @@ class DataPlane {
   std::unique_ptr<control::ControlServer> control_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stop_{false};
-  std::mutex facts_;  // the members below
-  std::string engine_;
+  std::latch running_;                // until every worker has its engine
+  std::mutex facts_;                  // the members below
+  std::vector<std::string> engines_;  // per worker; "" until it runs
   std::string engine_note_;
+  std::vector<std::string> listen_;
   std::string last_load_error_;
   int64_t started_ = 0;
   int64_t loaded_ = 0;

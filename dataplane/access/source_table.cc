@@ -2,6 +2,7 @@
 #include "dataplane/access/source_table.h"
 
 #include <sys/mman.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <bit>
@@ -12,16 +13,21 @@ namespace {
 
 using address::Bits6;
 
-// The table is keyed by prefixes that operators register, not by what strangers send, so a plain
-// mix of the bits is enough.
-uint64_t mix(Bits6 bits) {
-  uint64_t value = static_cast<uint64_t>(bits >> 64) * 0x9E3779B97F4A7C15u;
-  value ^= value >> 29;
-  value = (value ^ static_cast<uint64_t>(bits)) * 0xBF58476D1CE4E5B9u;
-  return value ^ (value >> 32);
-}
+// Below this many prefixes a table with small pages takes less memory than one with huge pages, and
+// its few lines stay in cache anyway.
+constexpr size_t kHugePagesFrom = 4096;
 
 }  // namespace
+
+// Customers register prefixes themselves, so without a secret one of them could register many that
+// collide and make every other customer's packets walk them (the multiply-and-fold of wyhash).
+uint64_t SourceTable::mix(Bits6 bits) const {
+  const Bits6 product = Bits6{static_cast<uint64_t>(bits >> 64) ^ secret_[0]} *
+                        (static_cast<uint64_t>(bits) ^ secret_[1]);
+  const uint64_t folded = static_cast<uint64_t>(product >> 64) ^ static_cast<uint64_t>(product);
+  const Bits6 again = Bits6{folded ^ secret_[2]} * 0x9E3779B97F4A7C15u;
+  return static_cast<uint64_t>(again >> 64) ^ static_cast<uint64_t>(again);
+}
 
 Result<std::unique_ptr<SourceTable>> SourceTable::build(const snapshot::AccessView& view) {
   std::unique_ptr<SourceTable> table(new SourceTable);  // tidy: start-up only
@@ -31,6 +37,12 @@ Result<std::unique_ptr<SourceTable>> SourceTable::build(const snapshot::AccessVi
     return fail_errno("reserve 64 MiB for the source table", errno);
   }
   table->first_ = static_cast<uint32_t*>(memory);
+  if (view.sources4().size() >= kHugePagesFrom) {
+    ::madvise(memory, kFirstCount * sizeof(uint32_t), MADV_HUGEPAGE);  // a wish
+  }
+  if (::getrandom(table->secret_.data(), sizeof table->secret_, 0) != sizeof table->secret_) {
+    return fail_errno("read random bytes for the source table", errno);
+  }
   // Shorter prefixes first, so that longer ones overwrite them.
   for (unsigned length = 0; length <= 32; ++length) {
     for (const snapshot::SourceEntry4& entry : view.sources4()) {

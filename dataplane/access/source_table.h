@@ -61,10 +61,12 @@ class SourceTable {
     }
     return second_[(entry & ~kGroupFlag) * size_t{256} + (address & 255)] - 1;
   }
+  uint64_t mix(address::Bits6 bits) const;
   uint32_t find6(address::Bits6 address) const;
   Status insert4(const snapshot::SourceEntry4& entry);
   void build6(const snapshot::AccessView& view);
 
+  std::array<uint64_t, 3> secret_{};
   uint32_t* first_ = nullptr;
   std::vector<uint32_t> second_;   // tidy: start-up only
   std::vector<Length6> lengths6_;  // tidy: start-up only

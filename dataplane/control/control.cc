@@ -8,18 +8,25 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <thread>
 #include <utility>
+#include <vector>
+
+#include "dataplane/control/report.h"
 
 namespace merlon::control {
 namespace {
 
-constexpr int kClientTimeoutMs = 2000;  // a client that does not finish its line
+constexpr auto kClientTimeout = std::chrono::seconds(2);  // from connecting to the last byte
 constexpr size_t kCommandSizeMax = 256;
+constexpr size_t kClientCountMax = 32;
+constexpr int kAcceptPauseMs = 100;  // when the process has no descriptor left
 
 Result<sockaddr_un> socket_address(const std::string& path) {
   sockaddr_un address{};
@@ -32,50 +39,70 @@ Result<sockaddr_un> socket_address(const std::string& path) {
   return address;
 }
 
+// Never waits: a listener whose backlog is full is somebody, too.
 bool somebody_answers(const sockaddr_un& address) {
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool answered =
-      fd >= 0 && ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  if (fd >= 0) {
-    ::close(fd);
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) {
+    return false;
   }
+  const bool answered =
+      ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+      errno == EAGAIN;
+  ::close(fd);
   return answered;
 }
 
-// One line, or "" when the client is too slow, too long or gone.
-std::string read_command(int client) {
-  std::string line;
-  std::array<char, kCommandSizeMax> chunk;
-  while (line.size() <= kCommandSizeMax) {
-    pollfd wait{client, POLLIN, 0};
-    if (::poll(&wait, 1, kClientTimeoutMs) <= 0) {
-      return "";
-    }
-    const ssize_t n = ::recv(client, chunk.data(), chunk.size(), 0);
-    if (n <= 0) {
-      return "";
-    }
-    line.append(chunk.data(), static_cast<size_t>(n));
-    if (const size_t end = line.find('\n'); end != std::string::npos) {
-      line.resize(end);
-      return line;
-    }
-  }
-  return "";
+// One connection: a command line in, a reply out.
+struct Client {
+  int fd = -1;
+  std::chrono::steady_clock::time_point deadline;
+  std::string command;
+  std::string reply;  // not empty: the command is answered
+  size_t sent = 0;
+};
+
+enum class Progress : uint8_t { more, finished };
+
+bool would_block() {
+  return errno == EAGAIN || errno == EINTR;
 }
 
-void write_reply(int client, std::string_view reply) {
-  while (!reply.empty()) {
-    pollfd wait{client, POLLOUT, 0};
-    if (::poll(&wait, 1, kClientTimeoutMs) <= 0) {
-      return;
+Progress send_reply(Client& client) {
+  while (client.sent < client.reply.size()) {
+    const ssize_t n = ::send(client.fd, client.reply.data() + client.sent,
+                             client.reply.size() - client.sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0) {
+      return would_block() ? Progress::more : Progress::finished;
     }
-    const ssize_t n = ::send(client, reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno != EAGAIN && errno != EINTR) {
-      return;
-    }
-    reply.remove_prefix(n > 0 ? static_cast<size_t>(n) : 0);
+    client.sent += static_cast<size_t>(n);
   }
+  return Progress::finished;
+}
+
+// Reads what is there and, when the line is complete, answers it.
+Progress read_command(Client& client, const ControlServer::Handler& handler) {
+  std::array<char, kCommandSizeMax + 1> chunk;
+  const ssize_t n = ::recv(client.fd, chunk.data(), chunk.size(), MSG_DONTWAIT);
+  if (n < 0 && would_block()) {
+    return Progress::more;
+  }
+  if (n <= 0) {
+    return Progress::finished;
+  }
+  client.command.append(chunk.data(), static_cast<size_t>(n));
+  const size_t end = client.command.find('\n');
+  if (std::min(end, client.command.size()) > kCommandSizeMax) {
+    client.reply =
+        error_json(Error{ErrorCode::invalid_argument,
+                         fmt::format("a command line has at most {} bytes", kCommandSizeMax)});
+  } else if (end != std::string::npos) {
+    client.command.resize(end);
+    client.reply = handler(client.command);
+  } else {
+    return Progress::more;
+  }
+  client.reply += '\n';
+  return send_reply(client);
 }
 
 }  // namespace
@@ -88,21 +115,58 @@ struct ControlServer::Impl {
   std::atomic<bool> stop{false};
   std::thread thread;
 
+  std::vector<Client> clients;
+
+  // How long poll() may wait: until the first client runs out of time.
+  int wait_ms() const {
+    if (clients.empty()) {
+      return -1;
+    }
+    const auto first = std::ranges::min_element(clients, {}, &Client::deadline)->deadline;
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(first - std::chrono::steady_clock::now());
+    return static_cast<int>(std::max<int64_t>(0, left.count()));
+  }
+
+  void accept_one() {
+    const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+      clients.push_back({fd, std::chrono::steady_clock::now() + kClientTimeout, {}, {}, 0});
+    } else if (errno == EMFILE || errno == ENFILE) {
+      pollfd pause{wake, POLLIN, 0};
+      ::poll(&pause, 1, kAcceptPauseMs);
+    }
+  }
+
+  // Slow clients wait beside each other, none of them in another's way.
   void serve() {
+    std::vector<pollfd> wait;
     while (!stop.load()) {
-      std::array<pollfd, 2> wait{pollfd{listener, POLLIN, 0}, pollfd{wake, POLLIN, 0}};
-      if (::poll(wait.data(), wait.size(), -1) <= 0 || (wait[0].revents & POLLIN) == 0) {
+      wait.assign({{wake, POLLIN, 0}, {listener, POLLIN, 0}});
+      if (clients.size() >= kClientCountMax) {
+        wait[1].events = 0;
+      }
+      for (const Client& client : clients) {
+        wait.push_back({client.fd, static_cast<short>(client.reply.empty() ? POLLIN : POLLOUT), 0});
+      }
+      if (::poll(wait.data(), wait.size(), wait_ms()) < 0) {
         continue;
       }
-      const int client = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
-      if (client < 0) {
-        continue;
+      const auto now = std::chrono::steady_clock::now();
+      for (size_t i = clients.size(); i-- > 0;) {
+        Client& client = clients[i];
+        Progress progress = Progress::more;
+        if (wait[i + 2].revents != 0) {
+          progress = client.reply.empty() ? read_command(client, handler) : send_reply(client);
+        }
+        if (progress == Progress::finished || client.deadline <= now) {
+          ::close(client.fd);
+          clients.erase(clients.begin() + static_cast<std::ptrdiff_t>(i));
+        }
       }
-      const std::string command = read_command(client);
-      if (!command.empty()) {
-        write_reply(client, handler(command) + "\n");
+      if ((wait[1].revents & POLLIN) != 0) {
+        accept_one();
       }
-      ::close(client);
     }
   }
 
@@ -112,6 +176,9 @@ struct ControlServer::Impl {
       const uint64_t one = 1;
       [[maybe_unused]] const ssize_t n = ::write(wake, &one, sizeof one);
       thread.join();
+    }
+    for (const Client& client : clients) {
+      ::close(client.fd);
     }
     if (listener >= 0) {
       ::close(listener);
@@ -140,6 +207,12 @@ Result<std::unique_ptr<ControlServer>> ControlServer::start(const std::string& p
   const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (listener < 0) {
     return fail_errno("control socket", errno);
+  }
+  struct stat there{};
+  if (::lstat(path.c_str(), &there) == 0 && !S_ISSOCK(there.st_mode)) {
+    ::close(listener);
+    return fail(ErrorCode::conflict, "{}: is there and is no socket; name another control_socket",
+                path);
   }
   ::unlink(path.c_str());
   const mode_t before = ::umask(0117);  // 0660 from the first moment on

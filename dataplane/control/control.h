@@ -4,7 +4,8 @@
 //   load    load what `current` names and serve it: {"generation":N} or {"error":{code,message}}
 //   status  engine, workers, what is served since when
 //   stats   every counter, summed and per worker
-// Served by one thread, so loads never overlap. The packet path never waits for it.
+// Served by one thread, so loads never overlap. Clients that are slow to write or to read wait
+// beside the others until their time is over. The packet path never waits for any of this.
 #pragma once
 
 #include <functional>
@@ -21,7 +22,8 @@ class ControlServer {
   // Answers one command line with one line of JSON (without the line feed).
   using Handler = std::function<std::string(std::string_view command)>;
 
-  // A stale socket file is replaced; a live one is a conflict. Errors: io, conflict.
+  // A stale socket file is replaced; a live one, or a file that is no socket, is a conflict.
+  // Errors: io, conflict, invalid_argument (path too long).
   static Result<std::unique_ptr<ControlServer>> start(const std::string& path, Handler handler);
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;

@@ -27,10 +27,15 @@ MmsgIo::MmsgIo(std::span<const UdpSocket> sockets, stats::WorkerCounters& counte
 }
 
 size_t MmsgIo::receive(std::span<Packet> burst) {
-  // The socket that had packets last time is asked first, without a poll.
-  if (const size_t count = receive_from(receiving_, burst); count != 0) {
-    return count;
+  // The socket that had packets last time is asked first, without a poll; but not for ever, or a
+  // busy one would starve the others.
+  if (may_stay()) {
+    if (const size_t count = receive_from(receiving_, burst); count != 0) {
+      ++turns_in_a_row_;
+      return count;
+    }
   }
+  turns_in_a_row_ = 0;
   if (::poll(polled_.data(), polled_.size(), kWaitMs) <= 0) {
     return 0;
   }
@@ -51,6 +56,7 @@ size_t MmsgIo::receive_from(size_t socket, std::span<Packet> burst) {
     slot.payload = {slot.message.data(), slot.message.size()};
     msghdr& header = headers_[i].msg_hdr;
     header = {};
+    slot.source.ss_family = AF_UNSPEC;  // what the kernel does not write is not the packet before's
     header.msg_name = &slot.source;
     header.msg_namelen = sizeof slot.source;
     header.msg_iov = &slot.payload;
@@ -119,7 +125,7 @@ void MmsgIo::send(std::span<Packet> burst) {
   size_t sent = 0;
   while (sent < count) {
     const int done = ::sendmmsg(polled_[receiving_].fd, headers_.data() + sent,
-                                static_cast<unsigned>(count - sent), 0);
+                                static_cast<unsigned>(count - sent), MSG_DONTWAIT);
     if (done < 0 && errno == EINTR) {
       continue;
     }

@@ -27,6 +27,7 @@ class MmsgIo {
 
  private:
   static constexpr size_t kMessageSize = 2192;
+  static constexpr unsigned kTurnsMax = 8;
   struct Slot {
     sockaddr_storage source{};
     iovec payload{};
@@ -36,6 +37,7 @@ class MmsgIo {
 
   MmsgIo(std::span<const UdpSocket> sockets, stats::WorkerCounters& counters);
   size_t receive_from(size_t socket, std::span<Packet> burst);
+  bool may_stay() const { return polled_.size() == 1 || turns_in_a_row_ < kTurnsMax; }
   bool take_received(size_t slot, Packet& packet);
 
   stats::WorkerCounters& counters_;
@@ -43,7 +45,8 @@ class MmsgIo {
   std::vector<bool> needs_packet_info_;  // tidy: start-up only
   std::vector<Slot> slots_;              // tidy: start-up only
   std::array<mmsghdr, kBurstMax> headers_{};
-  size_t receiving_ = 0;  // the socket of the burst in hand
+  size_t receiving_ = 0;         // the socket of the burst in hand
+  unsigned turns_in_a_row_ = 0;  // bursts taken from it without asking the others
 };
 static_assert(PacketIo<MmsgIo>);
 

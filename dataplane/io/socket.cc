@@ -14,7 +14,7 @@
 namespace merlon::io {
 namespace {
 
-constexpr int kReceiveBufferSize = 8 << 20;
+constexpr int kBufferSize = 8 << 20;
 
 // How long the kernel may take to let go of a killed process's sockets: about 50 ms when idle.
 constexpr int kFreeWaitMs = 2000;
@@ -40,10 +40,13 @@ Status configure(int fd, const Endpoint& endpoint) {
       return done;
     }
   }
-  // Above net.core.rmem_max only privileged processes; less is no error.
-  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBufferSize,
-                   sizeof kReceiveBufferSize) != 0) {
-    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kReceiveBufferSize, sizeof kReceiveBufferSize);
+  // Large enough for a swap of cores and for a burst towards a slow port: the engines never wait
+  // for room to send. Above net.core.[rw]mem_max only privileged processes; less is no error.
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kBufferSize, sizeof kBufferSize) != 0) {
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kBufferSize, sizeof kBufferSize);
+  }
+  if (::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &kBufferSize, sizeof kBufferSize) != 0) {
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kBufferSize, sizeof kBufferSize);
   }
   // Answers must not carry a path MTU that an attacker talked us into (RFC 9715).
   if (endpoint.family() == AF_INET) {

@@ -10,14 +10,14 @@ namespace merlon::io {
 namespace {
 
 constexpr int kBufferGroup = 0;
-constexpr uint64_t kIsSend = uint64_t{1} << 32;  // user data: kIsSend | buffer, or the receiver
+constexpr uint64_t kIsSend = uint64_t{1} << 32;  // user data; else it is the receiver's number
 constexpr long kWaitNs = 100'000'000;
 
 // The flags that make completions cheap came one kernel after the other; older kernels take less.
 constexpr unsigned kSetupFlags[] = {
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE,
-    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_CQSIZE,
-    IORING_SETUP_CQSIZE,
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
+        IORING_SETUP_CQSIZE,
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
 };
 
 std::unexpected<Error> refused(std::string_view what, int error_number) {
@@ -47,6 +47,7 @@ Result<std::unique_ptr<UringIo>> UringIo::create(std::span<const UdpSocket> sock
 
 UringIo::~UringIo() {
   if (ring_ready_) {
+    submit();  // the last replies
     // The kernel takes a ring apart some time after it is closed. What the ring holds of the
     // sockets is given back here and now: as long as they lived on, they would go on taking their
     // share of the queries of this port, to nobody's answer.
@@ -109,6 +110,7 @@ Status UringIo::set_up_buffers() {
     return refused("register a buffer ring with io_uring (Linux 5.19)", -result);
   }
   senders_.resize(kBufferCount);
+  leaving_.resize(kBufferCount);
   for (uint32_t i = 0; i < kBufferCount; ++i) {
     recycle(i);
   }
@@ -151,10 +153,28 @@ Status UringIo::probe_multishot() {
 io_uring_sqe* UringIo::submission() {
   io_uring_sqe* entry = io_uring_get_sqe(&ring_);
   if (entry == nullptr) {
-    io_uring_submit(&ring_);  // makes room
+    submit();  // makes room
     entry = io_uring_get_sqe(&ring_);
   }
   return entry;
+}
+
+void UringIo::submit() {
+  if (io_uring_sq_ready(&ring_) != 0) {
+    io_uring_submit(&ring_);
+    recycle_submitted();
+  }
+}
+
+// When the kernel has taken every submission it has copied every reply.
+void UringIo::recycle_submitted() {
+  if (io_uring_sq_ready(&ring_) != 0) {
+    return;  // it was too busy; the rest goes with the next submission
+  }
+  for (size_t i = 0; i < leaving_count_; ++i) {
+    recycle(leaving_[i]);
+  }
+  leaving_count_ = 0;
 }
 
 void UringIo::arm(size_t receiver) {
@@ -197,14 +217,13 @@ size_t UringIo::receive(std::span<Packet> burst) {
   publish_recycled();
   arm_all();
   if (io_uring_cq_ready(&ring_) != 0) {
-    if (io_uring_sq_ready(&ring_) != 0) {
-      io_uring_submit(&ring_);  // replies leave before more is taken in
-    }
+    submit();  // replies leave before more is taken in
   } else {
     io_uring_cqe* completion = nullptr;
     __kernel_timespec timeout{};
     timeout.tv_nsec = kWaitNs;
     io_uring_submit_and_wait_timeout(&ring_, &completion, 1, &timeout, nullptr);
+    recycle_submitted();
   }
   const size_t count = reap(burst);
   publish_recycled();
@@ -221,11 +240,8 @@ size_t UringIo::reap(std::span<Packet> burst) {
       break;
     }
     ++seen;
-    if ((completion->user_data & kIsSend) != 0) {
-      if (completion->res < 0) {
-        counters_.add(stats::IoCounter::drop_send_failed);
-      }
-      recycle(static_cast<uint32_t>(completion->user_data));
+    if (completion->user_data == kIsSend) {  // good ones do not report
+      counters_.add(stats::IoCounter::drop_send_failed);
       continue;
     }
     if ((completion->flags & IORING_CQE_F_MORE) == 0) {
@@ -251,8 +267,9 @@ bool UringIo::take_received(const io_uring_cqe& completion, Packet& packet) {
   uint8_t* data = buffer(index);
   io_uring_recvmsg_out* out = io_uring_recvmsg_validate(data, completion.res, &shape);
   uint16_t port = 0;
-  const sockaddr_storage* from =
-      out == nullptr ? nullptr : static_cast<sockaddr_storage*>(io_uring_recvmsg_name(out));
+  const sockaddr_storage* from = out == nullptr || out->namelen < sizeof(sockaddr_in)
+                                     ? nullptr
+                                     : static_cast<sockaddr_storage*>(io_uring_recvmsg_name(out));
   if (from == nullptr || !read_source(from, packet.source, port)) {
     counters_.add(stats::IoCounter::drop_receive_malformed);
     recycle(index);
@@ -273,6 +290,7 @@ bool UringIo::take_received(const io_uring_cqe& completion, Packet& packet) {
     return false;
   }
   Sender& sender = senders_[index];
+  sender.fixed_file = receiver.fixed_file;
   sender.message = {};
   sender.message.msg_name = io_uring_recvmsg_name(out);
   sender.message.msg_namelen = out->namelen;
@@ -284,8 +302,6 @@ bool UringIo::take_received(const io_uring_cqe& completion, Packet& packet) {
     sender.message.msg_controllen = out->controllen;
     prepare_control_for_sending(sender.message);
   }
-  // Which socket to answer from: the one that received.
-  sender.message.msg_flags = receiver.fixed_file;
   return true;
 }
 
@@ -303,11 +319,10 @@ void UringIo::send(std::span<Packet> burst) {
     }
     Sender& sender = senders_[packet.handle];
     sender.payload.iov_len = packet.reply_size;
-    const int fixed_file = sender.message.msg_flags;
-    sender.message.msg_flags = 0;
-    io_uring_prep_sendmsg(entry, fixed_file, &sender.message, 0);
-    entry->flags |= IOSQE_FIXED_FILE;
-    io_uring_sqe_set_data64(entry, kIsSend | packet.handle);
+    io_uring_prep_sendmsg(entry, sender.fixed_file, &sender.message, MSG_DONTWAIT);
+    entry->flags |= IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(entry, kIsSend);
+    leaving_[leaving_count_++] = packet.handle;
     counters_.add(stats::IoCounter::tx_packets);
     counters_.add(stats::IoCounter::tx_bytes, packet.reply_size);
   }

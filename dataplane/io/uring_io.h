@@ -3,9 +3,10 @@
 // reply written over the query in that buffer and sent from it, one system call per burst. Needs
 // Linux 6.0 and a process that may use io_uring (containers often may not; see mmsg_io.h).
 //
-// A buffer goes: kernel -> receive() -> pipeline -> send() -> kernel -> back into the ring when
-// the send has completed. A ring belongs to the thread that created it
-// (IORING_SETUP_SINGLE_ISSUER).
+// A buffer goes: kernel -> receive() -> pipeline -> send() -> kernel -> back into the ring. The
+// kernel copies a reply while it takes the submission (sends are MSG_DONTWAIT, so none is put off),
+// which is why a submitted buffer is free again and a good send needs no completion: only failed
+// ones have one. A ring belongs to the thread that created it (IORING_SETUP_SINGLE_ISSUER).
 #pragma once
 
 #include <liburing.h>
@@ -51,6 +52,7 @@ class UringIo {
   struct Sender {
     msghdr message{};
     iovec payload{};
+    int fixed_file = 0;  // the socket that received
   };
 
   explicit UringIo(stats::WorkerCounters& counters) : counters_(counters) {}
@@ -61,6 +63,8 @@ class UringIo {
   void arm(size_t receiver);
   void arm_all();
   io_uring_sqe* submission();
+  void submit();
+  void recycle_submitted();
   size_t reap(std::span<Packet> burst);
   bool take_received(const io_uring_cqe& completion, Packet& packet);
   void recycle(uint32_t buffer);
@@ -76,6 +80,9 @@ class UringIo {
   int recycled_ = 0;                 // added to the ring, not yet published
   std::vector<Receiver> receivers_;  // tidy: start-up only
   std::vector<Sender> senders_;      // tidy: start-up only
+  // Buffers of replies in the submission queue, the first leaving_count_ of them.
+  std::vector<uint32_t> leaving_;  // tidy: start-up only
+  size_t leaving_count_ = 0;
 };
 static_assert(PacketIo<UringIo>);
 

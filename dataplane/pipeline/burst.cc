@@ -27,8 +27,17 @@ void parse(std::span<Packet> burst, BurstState& state) {
   }
 }
 
-// Sources -> subjects. Returns how many packets need a lookup.
-size_t admit(const swap::Live& live, std::span<Packet> burst, BurstState& state) {
+// Sources -> subjects.
+void identify(const swap::Live& live, std::span<Packet> burst, BurstState& state) {
+  for (size_t i = 0; i < burst.size(); ++i) {
+    const uint32_t index = live.sources->find(burst[i].source);
+    state.subjects[i] = index == snapshot::kNoSubject ? nullptr : &live.snapshot->subject(index);
+    __builtin_prefetch(state.subjects[i]);
+  }
+}
+
+// Returns how many packets need a lookup.
+size_t admit(std::span<Packet> burst, BurstState& state) {
   size_t pending = 0;
   for (size_t i = 0; i < burst.size(); ++i) {
     const Outcome outcome = state.outcomes[i];
@@ -36,8 +45,6 @@ size_t admit(const swap::Live& live, std::span<Packet> burst, BurstState& state)
       state.replies[i] = answer::reply_without_lookup(outcome);
       continue;
     }
-    const uint32_t index = live.sources->find(burst[i].source);
-    state.subjects[i] = index == snapshot::kNoSubject ? nullptr : &live.snapshot->subject(index);
     if (answer::settled_by_access(state.subjects[i], state.replies[i])) {
       continue;
     }
@@ -85,7 +92,8 @@ void answer_burst(const swap::Live& live, const answer::Limits& limits, std::spa
   MERLON_DASSERT(burst.size() <= io::kBurstMax);
   prefetch_sources(live, burst);
   parse(burst, state);
-  const size_t pending_count = admit(live, burst, state);
+  identify(live, burst, state);
+  const size_t pending_count = admit(burst, state);
   const std::span<const uint8_t> pending{state.pending.data(), pending_count};
   look_up(live, pending, state);
   decide(pending, limits, state);

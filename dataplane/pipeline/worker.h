@@ -44,7 +44,7 @@ size_t run_burst(Io& engine, Worker& worker, std::span<io::Packet> packets, Burs
 template <io::PacketIo Io>
 void run_worker(Io& engine, Worker& worker, const std::atomic<bool>& stop) {
   std::array<io::Packet, io::kBurstMax> packets;
-  const auto state = std::make_unique<BurstState>();
+  const auto state = std::make_unique<BurstState>();  // tidy: start-up only
   while (!stop.load(std::memory_order_relaxed)) {
     run_burst(engine, worker, packets, *state);
   }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/settings/settings.h"
 
+#include <sched.h>
+
+#include <algorithm>
 #include <charconv>
 #include <thread>
 
@@ -72,7 +75,8 @@ Result<Settings> load_settings(const std::string& path) {
   for (const std::string& text : section->text_list("cores")) {
     int core = -1;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), core);
-    if (error != std::errc{} || end != text.data() + text.size() || core < 0) {
+    if (error != std::errc{} || end != text.data() + text.size() || core < 0 ||
+        core >= CPU_SETSIZE) {
       return fail(ErrorCode::invalid_argument, "{}: cores: \"{}\" is no core number", path, text);
     }
     result.cores.push_back(core);

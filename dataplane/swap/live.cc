@@ -30,14 +30,22 @@ LiveSlot::~LiveSlot() {
 }
 
 void LiveSlot::replace(std::unique_ptr<const Live> next) {
+  const std::lock_guard lock(control_);
+  replace_locked(std::move(next));
+}
+
+void LiveSlot::replace_locked(std::unique_ptr<const Live> next) {
+  {
+    const std::lock_guard lock(served_mutex_);
+    served_ = next == nullptr ? nullptr : next->snapshot;
+  }
   const std::unique_ptr<const Live> old(live_.exchange(next.release()));
   quiescence_.wait_for_all();
 }
 
 std::shared_ptr<const snapshot::Snapshot> LiveSlot::served() const {
-  const std::lock_guard lock(control_);
-  const Live* live = live_.load();
-  return live == nullptr ? nullptr : live->snapshot;
+  const std::lock_guard lock(served_mutex_);
+  return served_;
 }
 
 Result<uint64_t> LiveSlot::load_current(const snapshot::Directory& directory,
@@ -68,7 +76,7 @@ Result<uint64_t> LiveSlot::load_current(const snapshot::Directory& directory,
     }
     next->sources = std::move(*sources);
   }
-  replace(std::move(next));
+  replace_locked(std::move(next));
   return *generation;
 }
 

@@ -37,14 +37,18 @@ class LiveSlot {
   Result<uint64_t> load_current(const snapshot::Directory& directory,
                                 const snapshot::PublicKey& trusted);
   void replace(std::unique_ptr<const Live> next);
-  // What is served; nullptr when nothing is.
+  // What is served; nullptr when nothing is. Never waits for a load.
   std::shared_ptr<const snapshot::Snapshot> served() const;
 
  private:
+  void replace_locked(std::unique_ptr<const Live> next);
+
   Quiescence quiescence_;
   snapshot::IndexKey key_ = snapshot::IndexKey::random();
   std::atomic<const Live*> live_{nullptr};
-  mutable std::mutex control_;  // loads and replacements, never the workers
+  std::mutex control_;  // loads and replacements, never the workers
+  mutable std::mutex served_mutex_;
+  std::shared_ptr<const snapshot::Snapshot> served_;
 };
 
 }  // namespace merlon::swap
