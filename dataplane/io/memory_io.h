@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <deque>
 #include <span>
 #include <vector>
@@ -34,7 +33,7 @@ class MemoryIo {
     for (size_t i = 0; i < count; ++i) {
       const Datagram& datagram = incoming_.front();
       const size_t size = std::min(datagram.bytes.size(), buffers_[i].size());
-      std::memcpy(buffers_[i].data(), datagram.bytes.data(), size);
+      std::copy_n(datagram.bytes.begin(), size, buffers_[i].begin());
       burst[i] = {.message = buffers_[i].data(),
                   .size = static_cast<uint32_t>(size),
                   .capacity = static_cast<uint32_t>(buffers_[i].size()),

@@ -22,7 +22,7 @@ constexpr int kFreePollMs = 5;
 
 Status set_option(int fd, int level, int option, int value, std::string_view what) {
   if (::setsockopt(fd, level, option, &value, sizeof value) != 0) {
-    return fail_errno(fmt::format("set {}", what), errno);
+    return fail_errno(fmt::format("set {}", what), errno);  // tidy: start-up only
   }
   return {};
 }
@@ -117,17 +117,21 @@ std::string Endpoint::to_text() const {  // tidy: start-up only
   address::Address address;
   uint16_t port = 0;
   read_source(&storage, address, port);
+  // tidy: start-up only
   return family() == AF_INET6 ? fmt::format("[{}]:{}", address::to_text(address), port)
+                              // tidy: start-up only
                               : fmt::format("{}:{}", address::to_text(address), port);
 }
 
 Result<UdpSocket> UdpSocket::bind(const Endpoint& endpoint) {
   const int fd = ::socket(endpoint.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) {
+    // tidy: start-up only
     return fail_errno(fmt::format("UDP socket for {}", endpoint.to_text()), errno);
   }
   UdpSocket socket(fd);
   if (auto done = configure(fd, endpoint); !done) {
+    // tidy: start-up only
     return in(fmt::format("listen on UDP {}", endpoint.to_text()), done.error());
   }
   if (::bind(fd, generic(endpoint.storage), endpoint.size) != 0) {
@@ -138,6 +142,7 @@ Result<UdpSocket> UdpSocket::bind(const Endpoint& endpoint) {
     } else if (error_number == EADDRINUSE) {
       advice = " (another program listens there)";
     }
+    // tidy: start-up only
     return fail_errno(fmt::format("listen on UDP {}{}", endpoint.to_text(), advice), error_number);
   }
   socket.needs_packet_info_ = endpoint.is_wildcard();

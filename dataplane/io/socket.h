@@ -21,7 +21,7 @@ struct Endpoint {
   static Result<Endpoint> parse(std::string_view text);
   int family() const { return storage.ss_family; }
   bool is_wildcard() const;
-  std::string to_text() const;
+  std::string to_text() const;  // tidy: start-up only
 };
 
 class UdpSocket {

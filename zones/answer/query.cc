@@ -30,12 +30,11 @@ size_t parse_qname(Bytes message, Query& query) {
       return 0;
     }
     query.label_offsets[labels] = static_cast<uint8_t>(size);
-    for (size_t i = 0; i <= label_size; ++i) {
-      query.qname[size + i] = name::fold(message[at + i]);  // length bytes are below 'A'
-    }
     size += label_size + 1;
     at += label_size + 1;
     if (label_size == 0) {
+      // Length bytes are below 'A', so folding every byte is right.
+      name::fold_bytes(message.data() + wire::kHeaderSize, size, query.qname.data());
       query.qname_size = static_cast<uint8_t>(size);
       query.label_count = static_cast<uint8_t>(labels);
       return at;

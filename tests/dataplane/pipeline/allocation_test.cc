@@ -46,6 +46,8 @@ void* realloc(void* old, size_t size) {
 }
 #endif
 
+// Inlined into one function, the pair below looks to GCC as if new were answered by free.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 void* operator new(size_t size) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   void* made = std::malloc(size);

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
@@ -328,6 +330,40 @@ TEST(HostName, WhatHasNoFaultIsAName) {
   for (const char* text : {"example.com", "_dmarc.example.com.", "1.2.3.a4"}) {
     ASSERT_EQ(host_name_fault(text), "");
     EXPECT_TRUE(Name::from_text(text)) << text;
+  }
+}
+
+TEST(Fold, EightBytesAtOnceEqualOneAtATime) {
+  for (unsigned c = 0; c < 256; ++c) {
+    for (unsigned place = 0; place < 8; ++place) {
+      for (const uint64_t others : {uint64_t{0}, ~uint64_t{0}, uint64_t{0x5a41405b61607a7b}}) {
+        std::array<uint8_t, 8> in;
+        std::memcpy(in.data(), &others, sizeof others);
+        in[place] = static_cast<uint8_t>(c);
+        std::array<uint8_t, 8> expected;
+        std::transform(in.begin(), in.end(), expected.begin(), fold);
+        uint64_t word = 0;
+        std::memcpy(&word, in.data(), sizeof word);
+        word = fold_word(word);
+        EXPECT_EQ(std::memcmp(&word, expected.data(), sizeof word), 0) << c << " at " << place;
+      }
+    }
+  }
+}
+
+TEST(Fold, BytesOfEverySizeStayInside) {
+  std::array<uint8_t, 256> in;
+  for (size_t i = 0; i < in.size(); ++i) {
+    in[i] = static_cast<uint8_t>(i * 37 + 11);
+  }
+  for (size_t size = 0; size <= kWireSizeMax; ++size) {
+    // In memory of exactly this size, so that a sanitizer sees a step outside.
+    const std::vector<uint8_t> from(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(size));
+    std::vector<uint8_t> to(size);
+    fold_bytes(from.data(), size, to.data());
+    for (size_t i = 0; i < size; ++i) {
+      ASSERT_EQ(to[i], fold(from[i])) << "byte " << i << " of " << size;
+    }
   }
 }
 
