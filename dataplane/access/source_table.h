@@ -15,6 +15,7 @@
 
 #include "zones/address/address.h"
 #include "zones/base/error.h"
+#include "zones/base/huge_allocator.h"
 #include "zones/snapshot/access.h"
 
 namespace merlon::access {
@@ -49,7 +50,7 @@ class SourceTable {
   struct Length6 {
     address::Bits6 mask = 0;
     uint64_t slot_mask = 0;
-    std::vector<Slot6> slots;  // tidy: start-up only
+    HugeVector<Slot6> slots;
   };
 
   SourceTable() = default;
@@ -68,7 +69,7 @@ class SourceTable {
 
   std::array<uint64_t, 3> secret_{};
   uint32_t* first_ = nullptr;
-  std::vector<uint32_t> second_;   // tidy: start-up only
+  HugeVector<uint32_t> second_;
   std::vector<Length6> lengths6_;  // tidy: start-up only
 };
 

@@ -9,6 +9,8 @@ namespace {
 using answer::Outcome;
 using io::Packet;
 
+constexpr uint32_t kCacheLineSize = 64;
+
 void prefetch_sources(const swap::Live& live, std::span<Packet> burst) {
   for (const Packet& packet : burst) {
     live.sources->prefetch(packet.source);
@@ -70,7 +72,11 @@ void decide(std::span<const uint8_t> pending, const answer::Limits& limits, Burs
   for (const uint8_t i : pending) {
     state.replies[i] =
         answer::decide(state.queries[i], state.lookups[i], state.subjects[i], limits);
-    __builtin_prefetch(state.replies[i].body.data);
+    const snapshot::Body& body = state.replies[i].body;
+    __builtin_prefetch(body.data);
+    if (body.size > kCacheLineSize) {
+      __builtin_prefetch(body.data + kCacheLineSize);  // the hardware sees the pattern from here on
+    }
   }
 }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "zones/base/error.h"
+#include "zones/base/huge_allocator.h"
 #include "zones/snapshot/access.h"
 #include "zones/snapshot/bodies.h"
 #include "zones/snapshot/directory.h"
@@ -88,11 +89,11 @@ class LoadedZone {
   Segment segment_;
   ZoneView view_;
   std::vector<std::shared_ptr<const LoadedBodies>> bodies_;
-  std::vector<Slot> slots_;
+  HugeVector<Slot> slots_;
   uint64_t mask_ = 0;
   const NodeEntry* nodes_ = nullptr;
   const uint8_t* names_ = nullptr;
-  std::vector<Rrset> rrsets_;  // as RRSETS, references resolved
+  HugeVector<Rrset> rrsets_;  // as RRSETS, references resolved
   Body negative_;
 };
 
