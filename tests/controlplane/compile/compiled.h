@@ -94,8 +94,8 @@ class Loaded {
         snapshot::Segment::from_bytes(segment_of(compiled, snapshot::SegmentKind::zone).bytes)
             .value();
     std::vector<std::shared_ptr<const snapshot::LoadedBodies>> wanted;
-    for (const auto& hash :
-         zone.table<snapshot::ContentHash>(snapshot::SectionKind::dependencies).value()) {
+    const auto hashes = zone.table<snapshot::ContentHash>(snapshot::SectionKind::dependencies);
+    for (const auto& hash : hashes.value()) {
       wanted.push_back(bodies.at(hash));
     }
     const auto key = snapshot::IndexKey::random();

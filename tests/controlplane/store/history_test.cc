@@ -197,12 +197,12 @@ TEST_F(StoreHistory, ReadersSeeOneStateWhileWritersWrite) {
       ++reads;
     }
   });
-  for (int i = 1; i < 30 || reads < 20; ++i) {
+  for (int i = 1; i < 15 || reads < 10; ++i) {
     EXPECT_GOOD(store->apply("a", sets[i % 2], good_state(i), i));
   }
   stop = true;
   reader.join();
-  EXPECT_GE(reads, 20);
+  EXPECT_GE(reads, 10);
 }
 
 // --- Against a naive model -------------------------------------------------------------------
@@ -354,7 +354,7 @@ class StoreAgainstModel : public StoreTest {
 TEST_F(StoreAgainstModel, AgreesAfterEveryStepOfARandomLife) {
   Values values(test_seed());
   const std::vector<std::string> ids{"a", "b", "c"};
-  for (int64_t now = 1000; now < 1400 && !HasFailure(); ++now) {
+  for (int64_t now = 1000; now < 1220 && !HasFailure(); ++now) {
     const std::string& id = ids[values.below(3)];
     if (!model.has(id)) {
       EXPECT_GOOD(store->add_feed(definition(id)));
@@ -368,7 +368,7 @@ TEST_F(StoreAgainstModel, AgreesAfterEveryStepOfARandomLife) {
       model.apply(id, wanted, now);
     }
     compare(values, ids);
-    if (now % 150 == 0) {
+    if (now % 80 == 0) {
       reopen();
     }
   }

@@ -141,7 +141,7 @@ TEST(StoreProcesses, KilledWhileApplyingIsBeforeOrAfterNeverHalf) {
   uint64_t next = 1;
   int before = 0;
   int after = 0;
-  for (int round = 0; round < 12 && !testing::Test::HasFailure(); ++round) {
+  for (int round = 0; round < 8 && !testing::Test::HasFailure(); ++round) {
     uint64_t acknowledged = 0;
     {
       Companion writer({"apply", directory.store(), std::to_string(next)});
@@ -164,7 +164,7 @@ TEST(StoreProcesses, KilledWhileApplyingIsBeforeOrAfterNeverHalf) {
     expect_one_generation(**store, generation);
     next = generation + 1;
   }
-  std::printf("killed 12 times over %llu generations: %d before, %d after the write in flight\n",
+  std::printf("killed 8 times over %llu generations: %d before, %d after the write in flight\n",
               static_cast<unsigned long long>(next), before, after);
 }
 
