@@ -41,9 +41,9 @@ class Reader {
       known.push_back(option.key);
     }
     for (const auto& [key, node] : table) {
-      const auto at =
-          std::find_if(options.begin(), options.end(),
-                       [&key = key](const Option& option) { return option.key == key.str(); });
+      const std::string_view name = key.str();
+      const auto at = std::find_if(options.begin(), options.end(),
+                                   [name](const Option& option) { return option.key == name; });
       if (at == options.end()) {
         const std::string_view near = nearest(key.str(), known);
         return fail(ErrorCode::invalid_argument, "{}:{}: [{}] has no key \"{}\"{}", file_,
