@@ -350,8 +350,11 @@ Result<FetchResult> fetch_file(const FetchRequest& request) {
                                          : "device");
   }
   FetchResult result;
+  // The inode and its change time, too: kernels stamp files by the tick (4 ms and more), so a file
+  // that replaces one of the same size at once may have the same modification time.
   result.etag =
-      fmt::format("\"{}-{}.{:09}\"", info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+      fmt::format("\"{}-{}.{:09}-{}.{:09}-{}\"", info.st_size, info.st_mtim.tv_sec,
+                  info.st_mtim.tv_nsec, info.st_ctim.tv_sec, info.st_ctim.tv_nsec, info.st_ino);
   if (!request.etag.empty() && request.etag == result.etag) {
     result.outcome = Outcome::not_modified;
     return result;

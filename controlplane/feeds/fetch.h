@@ -31,7 +31,7 @@ struct FetchResult {
   enum class Outcome : uint8_t { content, not_modified };
   Outcome outcome = Outcome::content;
   std::vector<uint8_t> body;
-  std::string etag;  // to send with the next request; for a file, its size and time
+  std::string etag;  // to send with the next request; for a file, its inode, size and times
   std::string last_modified;
   long status = 0;  // the HTTP status; 0 for a file
 };

@@ -367,6 +367,20 @@ TEST_F(FetchFile, UnchangedFileIsNotModifiedAndAChangedOneIsReadAgain) {
   EXPECT_EQ(fetch({.url = url("feed.txt"), .etag = etag})->outcome, Outcome::content);
 }
 
+// As publishers write files: aside, then renamed. Same size, and within one tick of the clock.
+TEST_F(FetchFile, ReplacementOfTheSameSizeAtOnceIsReadAgain) {
+  std::string etag;
+  for (int i = 0; i < 50; ++i) {
+    const std::string body = "45.1.2." + std::to_string(100 + i) + "\n";
+    write("feed.new", body);
+    std::filesystem::rename(folder_ / "feed.new", folder_ / "feed.txt");
+    const Result<FetchResult> result = fetch({.url = url("feed.txt"), .etag = etag});
+    ASSERT_TRUE(result.has_value()) << result.error().message;
+    ASSERT_EQ(as_text(result->body), body);
+    etag = result->etag;
+  }
+}
+
 TEST_F(FetchFile, PercentSignsAreDecoded) {
   write("a feed.txt", kBody);
   EXPECT_TRUE(fetch({.url = url("a%20feed.txt")}).has_value());
