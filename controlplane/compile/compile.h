@@ -4,9 +4,10 @@
 // rewrites its own bodies and the small zone, a changed device the access segment only.
 // Deterministic: same input, same bytes. Pure, safe from any thread.
 //
-// A list `x` with more addresses than a name may carry continues as x1, x2, ... Beside A and AAAA
-// each name carries APL (RFC 3123) with its share of the list's prefixes, wide ones included, and
-// the first name carries PTR records for all names and a TXT record that counts everything.
+// A list `x` with more addresses than a name may carry continues as x1, x2, ... The whole list as
+// prefixes, wide ones included, is in APL records (RFC 3123), cut by size and not at the addresses of
+// each name: most lists have one, at the first name. The first name also carries PTR records for the
+// names (as many as a message holds) and a TXT record that counts everything.
 #pragma once
 
 #include <cstdint>
