@@ -5,9 +5,9 @@
 // Deterministic: same input, same bytes. Pure, safe from any thread.
 //
 // A list `x` with more addresses than a name may carry continues as x1, x2, ... The whole list as
-// prefixes, wide ones included, is in APL records (RFC 3123), cut by size and not at the addresses of
-// each name: most lists have one, at the first name. The first name also carries PTR records for the
-// names (as many as a message holds) and a TXT record that counts everything.
+// prefixes, wide ones included, is in APL records (RFC 3123), cut by size and not at the addresses
+// of each name: most lists have one, at the first name. The first name also carries PTR records for
+// the names (as many as a message holds) and a TXT record that counts everything.
 #pragma once
 
 #include <cstdint>
