@@ -4,11 +4,13 @@
 // sockets by io_uring or recvmmsg, memory for tests, and DPDK ports all fit this shape.
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <span>
 
 #include "zones/address/address.h"
+#include "zones/base/bytes.h"
 
 namespace merlon::io {
 
@@ -20,7 +22,31 @@ struct Packet {
   uint32_t capacity = 0;    // room for the reply at `message`
   uint32_t reply_size = 0;  // 0: no reply
   uint32_t handle = 0;      // the engine's own
+  // Ones' complement sum of the reply, as if it began at an even address, folded; set only for
+  // engines that build their own UDP headers (kWantsReplySum).
+  uint16_t reply_sum = 0;
   address::Address source;
+};
+
+// The way a packet came and a reply goes, for what outlives its burst: the slow path, samples.
+// Asked of the engine only for the packets that need it.
+struct Path {
+  static constexpr size_t kReturnSizeMax = 160;
+
+  address::Address source;
+  address::Address destination;  // unspecified when the engine does not know
+  uint16_t source_port = 0;
+  uint16_t destination_port = 0;
+  uint16_t return_size = 0;
+  std::array<uint8_t, kReturnSizeMax> return_data;  // the engine's own: headers, or socket and name
+};
+
+// Where replies go that were not ready within their burst. Called by one thread, not a worker's.
+class LateReplies {
+ public:
+  virtual ~LateReplies() = default;
+  // False when it could not be taken (a full ring, a full socket); the caller counts it.
+  virtual bool send_late(const Path& path, Bytes reply) = 0;
 };
 
 // receive() fills up to burst.size() packets and returns how many; it may wait, not longer than

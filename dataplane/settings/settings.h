@@ -12,7 +12,34 @@
 
 namespace merlon::dataplane {
 
-enum class Engine : uint8_t { automatic, io_uring, mmsg };
+enum class Engine : uint8_t { automatic, io_uring, mmsg, dpdk };
+// How ports that the kernel does not see give it what is not ours.
+enum class Exception : uint8_t { none, tap, virtio_user };
+enum class HugePages : uint8_t { automatic, yes, no };
+enum class Idle : uint8_t { sleep, poll };
+
+// The dpdk engine's part.
+struct PortSettings {
+  std::vector<std::string> ports;           // "af_xdp:eth0", a PCI address, or an EAL --vdev text
+  std::vector<address::Address> addresses;  // answered on the ports; empty: any
+  uint16_t port = 53;
+  Exception exception = Exception::none;
+  HugePages huge_pages = HugePages::automatic;
+  Idle idle = Idle::sleep;
+  std::string xdp_program;                 // BPF object; empty: the one installed beside us
+  std::vector<std::string> eal_arguments;  // passed on as they are
+};
+
+struct RateLimit {
+  uint32_t per_second = 0;  // answers a second to one IPv4 address or IPv6 /64; 0: off
+  uint32_t slip = 2;        // every n-th limited answer is a TC=1; 0: never
+  bool dry_run = false;     // count, do not limit
+};
+
+struct Dnstap {
+  std::string path;  // Frame Streams: a Unix socket, or a file when there is no socket; empty: off
+  uint32_t sample = 1;  // one query of so many
+};
 
 struct Settings {
   std::vector<io::Endpoint> listen;
@@ -23,6 +50,14 @@ struct Settings {
   std::string manifest_key_file;
   std::string control_socket;
   uint16_t udp_size_max = 1232;
+  PortSettings dpdk;
+  std::string identity;  // NSID, id.server, hostname.bind; empty: none, REFUSED
+  std::string version;   // version.bind, version.server; empty: REFUSED
+  bool cookies = true;
+  std::string cookie_secret_file;  // hex lines: the active one, then the other staged one
+  RateLimit rate_limit;
+  std::string slow_path_socket;  // of the control plane; empty: no slow path
+  Dnstap dnstap;
 };
 
 // Errors: invalid_argument with file and line.
