@@ -124,7 +124,7 @@ TEST_F(DataplaneSettings, BadAddressesAreErrors) {
 
 TEST_F(DataplaneSettings, EnginesAndCoresAreChecked) {
   EXPECT_THAT(error("[dataplane]\nengine = \"iouring\"\n"),
-              HasSubstr("choose auto, io_uring or mmsg"));
+              HasSubstr("choose auto, io_uring, mmsg or dpdk"));
   for (const std::string_view core : {"x", "-1", "1.5", "", "1024", "99999999999"}) {
     EXPECT_THAT(error(fmt::format("[dataplane]\nworkers = 1\ncores = [\"{}\"]\n", core)),
                 HasSubstr("is no core number"));
