@@ -31,8 +31,12 @@ void parse(std::span<Packet> burst, BurstState& state) {
 
 // Sources -> subjects.
 void identify(const swap::Live& live, std::span<Packet> burst, BurstState& state) {
+  std::array<access::SourceTable::Probe, io::kBurstMax> probes;
   for (size_t i = 0; i < burst.size(); ++i) {
-    const uint32_t index = live.sources->find(burst[i].source);
+    probes[i] = live.sources->probe(burst[i].source);
+  }
+  for (size_t i = 0; i < burst.size(); ++i) {
+    const uint32_t index = live.sources->find(burst[i].source, probes[i]);
     state.subjects[i] = index == snapshot::kNoSubject ? nullptr : &live.snapshot->subject(index);
     __builtin_prefetch(state.subjects[i]);
   }
@@ -63,8 +67,12 @@ void look_up(const swap::Live& live, std::span<const uint8_t> pending, BurstStat
   for (const uint8_t i : pending) {
     answer::find_zone(*live.snapshot, state.queries[i], state.lookups[i]);
   }
+  std::array<const snapshot::Node*, io::kBurstMax> candidates;
   for (const uint8_t i : pending) {
-    answer::find_node(state.queries[i], state.lookups[i]);
+    candidates[i] = answer::find_candidate(state.lookups[i]);
+  }
+  for (const uint8_t i : pending) {
+    answer::find_node(state.queries[i], state.lookups[i], candidates[i]);
   }
 }
 

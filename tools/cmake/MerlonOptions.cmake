@@ -6,6 +6,27 @@ option(MERLON_BUILD_BENCH "Build the benchmarks" ON)
 option(MERLON_FUZZ "Build the libFuzzer targets with coverage (needs clang)" OFF)
 set(MERLON_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread")
 
+# One processor for every file: inline functions that are compiled for different ones would be
+# merged by the linker, and the one that it keeps may be the wrong one. Programs check at their start
+# (zones/base/cpu.cc). For older machines: -DMERLON_CPU=x86-64, which is complete, and slower.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(MERLON_CPU "x86-64-v3" CACHE STRING
+      "Processor to build for: x86-64-v3 (from 2013 on, with AES), x86-64 (any), or another -march")
+  add_compile_options(-march=${MERLON_CPU})
+  if(MERLON_CPU MATCHES "^x86-64-v[34]$")
+    add_compile_options(-maes)
+  endif()
+endif()
+
+# Packages that bring an -march of their own (DPDK's does) must not undo that.
+function(merlon_drop_march target)
+  get_target_property(options ${target} INTERFACE_COMPILE_OPTIONS)
+  if(options)
+    list(FILTER options EXCLUDE REGEX "^-march=")
+    set_target_properties(${target} PROPERTIES INTERFACE_COMPILE_OPTIONS "${options}")
+  endif()
+endfunction()
+
 add_library(merlon_flags INTERFACE)
 add_library(merlon::flags ALIAS merlon_flags)
 target_include_directories(merlon_flags INTERFACE "${CMAKE_SOURCE_DIR}")

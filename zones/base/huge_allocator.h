@@ -5,6 +5,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <vector>
@@ -24,7 +25,8 @@ struct HugeAllocator {
   T* allocate(size_t count) {
     const size_t size = count * sizeof(T);
     const bool huge = size >= kHugePageSize;
-    const size_t alignment = huge ? kHugePageSize : alignof(std::max_align_t);
+    const size_t alignment =
+        huge ? kHugePageSize : std::max(alignof(T), alignof(std::max_align_t));
     const size_t whole = (size + alignment - 1) / alignment * alignment;
     void* memory = std::aligned_alloc(alignment, whole);
     if (memory == nullptr) {
