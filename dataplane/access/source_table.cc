@@ -195,7 +195,7 @@ uint32_t SourceTable::Length6::find(uint64_t hash, Bits6 bits) const {
 
 void SourceTable::prefetch6(Bits6 address) const {
   for (const Length6& one : lengths6_) {
-    __builtin_prefetch(&one.filter[one.filter_bit_of(mix(address & one.mask)) / 64]);
+    prefetch_line(&one.filter[one.filter_bit_of(mix(address & one.mask)) / 64]);
   }
 }
 
@@ -204,7 +204,7 @@ SourceTable::Probe SourceTable::probe6(Bits6 address) const {
     const Length6& one = lengths6_[i];
     const uint64_t hash = mix(address & one.mask);
     if (one.may_hold(hash)) {
-      __builtin_prefetch(&one.slots[one.slot_of(hash)]);
+      prefetch_line(&one.slots[one.slot_of(hash)]);
       return {.hash = hash, .entry = i};
     }
   }

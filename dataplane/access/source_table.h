@@ -24,6 +24,7 @@
 #include "zones/address/address.h"
 #include "zones/base/error.h"
 #include "zones/base/huge_allocator.h"
+#include "zones/base/prefetch.h"
 #include "zones/snapshot/access.h"
 
 namespace merlon::access {
@@ -44,7 +45,7 @@ class SourceTable {
 
   void prefetch(const address::Address& source) const {
     if (source.family == address::Family::v4) {
-      __builtin_prefetch(&first_[static_cast<uint32_t>(source.bits) >> 8]);
+      prefetch_line(&first_[static_cast<uint32_t>(source.bits) >> 8]);
     } else {
       prefetch6(source.bits);
     }
@@ -123,9 +124,9 @@ class SourceTable {
     const uint32_t number = entry & kNumberMask;
     const uint32_t kind = entry >> kKindShift;
     if (kind == kFew) {
-      __builtin_prefetch(&few_[number]);
+      prefetch_line(&few_[number]);
     } else if (kind == kSome) {
-      __builtin_prefetch(&some_[number]);
+      prefetch_line(&some_[number]);
     }
     // A full table's line depends on the address; such a /24 is one of many customers, and rare.
   }

@@ -2,6 +2,7 @@
 #include "dataplane/pipeline/burst.h"
 
 #include "zones/base/assert.h"
+#include "zones/base/prefetch.h"
 
 namespace merlon::pipeline {
 namespace {
@@ -14,7 +15,7 @@ constexpr uint32_t kCacheLineSize = 64;
 void prefetch_sources(const swap::Live& live, std::span<Packet> burst) {
   for (const Packet& packet : burst) {
     live.sources->prefetch(packet.source);
-    __builtin_prefetch(packet.message);
+    prefetch_line(packet.message);
   }
 }
 
@@ -38,7 +39,7 @@ void identify(const swap::Live& live, std::span<Packet> burst, BurstState& state
   for (size_t i = 0; i < burst.size(); ++i) {
     const uint32_t index = live.sources->find(burst[i].source, probes[i]);
     state.subjects[i] = index == snapshot::kNoSubject ? nullptr : &live.snapshot->subject(index);
-    __builtin_prefetch(state.subjects[i]);
+    prefetch_line(state.subjects[i]);
   }
 }
 

@@ -71,7 +71,8 @@ const LoadedZone* ApexTable::find_exactly(Bytes apex) const {
   if (slot_mask_ != 0) {
     return find_hashed(apex);
   }
-  const auto at = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.is(apex); });
+  const auto at =
+      std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.is(apex); });
   return at == entries_.end() ? nullptr : at->zone;
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A zone in memory, ready to answer. Per name there is one record that has all that an answer takes,
-// in cache lines of its own:
+// A zone in memory, ready to answer. Per name there is one record that has all that an answer
+// takes, in cache lines of its own:
 //
 //   Node | Rrset x rrset_count | name | bodies
 //
 // The bodies are in it when they are small and no other name's; else they stay in their segment. So
-// a lookup touches the bucket of the name's hash, then the record, and each is known early enough to
-// be fetched ahead of its use: prefetch(), candidate(), find() over a burst, in this order.
+// a lookup touches the bucket of the name's hash, then the record, and each is known early enough
+// to be fetched ahead of its use: prefetch(), candidate(), find() over a burst, in this order.
 #pragma once
 
 #include <array>
@@ -17,6 +17,7 @@
 
 #include "zones/base/error.h"
 #include "zones/base/huge_allocator.h"
+#include "zones/base/prefetch.h"
 #include "zones/name/fold.h"
 #include "zones/name/hash.h"
 #include "zones/snapshot/bodies.h"
@@ -90,14 +91,14 @@ class LoadedZone {
     if (line == NameIndex::kNone) {
       return nullptr;
     }
-    __builtin_prefetch(&lines_[line]);
-    __builtin_prefetch(&lines_[line] + 1);  // the second line of most records
+    prefetch_line(&lines_[line]);
+    prefetch_line(&lines_[line] + 1);  // the second line of most records
     return node_at(line);
   }
   // The node of a folded name with this hash, or nullptr.
   const Node* find(uint64_t hash, Bytes folded_name) const {
-    const uint32_t line = index_.find(
-        hash, [&](uint32_t number) { return has_name(*node_at(number), folded_name); });
+    const uint32_t line =
+        index_.find(hash, [&](uint32_t number) { return has_name(*node_at(number), folded_name); });
     return line == NameIndex::kNone ? nullptr : node_at(line);
   }
   static bool has_name(const Node& node, Bytes folded_name) {

@@ -8,14 +8,15 @@
 namespace merlon::snapshot {
 namespace {
 
-// 4.5 numbers for eight places: 2.5 % of the buckets pass something on, and a name costs 14 bytes.
-constexpr uint64_t kPerTwoBuckets = 9;
+// 4.25 numbers for ten places: 15 bytes a name.
+constexpr uint64_t kPerFourBuckets = 17;
 
 }  // namespace
 
 void NameIndex::reset(size_t count) {
   MERLON_ASSERT(count < kNone);
-  bucket_count_ = std::max<uint64_t>(1, (uint64_t{count} * 2 + kPerTwoBuckets - 1) / kPerTwoBuckets);
+  bucket_count_ =
+      std::max<uint64_t>(1, (uint64_t{count} * 4 + kPerFourBuckets - 1) / kPerFourBuckets);
   memory_.assign(bucket_count_, Bucket{});
   buckets_ = memory_.data();
 }

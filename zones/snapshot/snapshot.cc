@@ -231,8 +231,7 @@ const LoadedZone* Snapshot::find_zone_above(const LoadedZone& zone, Bytes folded
                                             const uint8_t* label_offsets,
                                             size_t label_count) const {
   const size_t depth = count_labels(zone.view().apex());
-  return depth == 0 ? nullptr
-                    : apexes_.find({folded_name, label_offsets, label_count}, depth - 1);
+  return depth == 0 ? nullptr : apexes_.find({folded_name, label_offsets, label_count}, depth - 1);
 }
 
 }  // namespace merlon::snapshot
