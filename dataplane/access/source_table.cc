@@ -98,6 +98,7 @@ SourceTable::~SourceTable() {
 // One pass: in segment order (by address, then length) a prefix comes after those that hold it, so
 // it overwrites them, and what is longer than /24 within one /24 comes together.
 Status SourceTable::build4(std::span<const snapshot::SourceEntry4> sources) {
+  few_.push_back({});  // nobody's: see few_of()
   for (size_t i = 0; i < sources.size();) {
     const snapshot::SourceEntry4& source = sources[i];
     if (source.subject >= kNumberMask) {

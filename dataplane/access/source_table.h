@@ -11,7 +11,7 @@
 // IPv6 is one hash table per prefix length in use, longest first, each behind a filter of 16 bits
 // per prefix, so that lengths that do not match are passed over without reading their table.
 //
-// Over a burst: prefetch() for all, probe() for all, find() for all; each fetches what the next one
+// Over a burst: prefetch for all, probe for all, find for all; each fetches what the next one
 // reads. Immutable after build; may be used from any thread.
 #pragma once
 
@@ -31,10 +31,11 @@ namespace merlon::access {
 
 class SourceTable {
  public:
-  // How far a search has come.
+  // How far a search has come: IPv4, the entry of the first level; IPv6, the length and the hash of
+  // the address cut to it.
   struct Probe {
-    uint64_t hash = 0;   // IPv6: of the address cut to the length
-    uint32_t entry = 0;  // IPv4: of the first level; IPv6: which length
+    uint64_t hash;
+    uint32_t entry;
   };
 
   // Errors: io (no address space), invalid_argument (more prefixes than the table can number).
@@ -43,29 +44,34 @@ class SourceTable {
   SourceTable(const SourceTable&) = delete;
   SourceTable& operator=(const SourceTable&) = delete;
 
-  void prefetch(const address::Address& source) const {
+  // snapshot::kNoSubject when no prefix holds the address.
+  uint32_t find(const address::Address& source) const {
     if (source.family == address::Family::v4) {
-      prefetch_line(&first_[static_cast<uint32_t>(source.bits) >> 8]);
-    } else {
-      prefetch6(source.bits);
+      const auto bits = static_cast<address::Bits4>(source.bits);
+      return find4(bits, probe4(bits));
     }
+    return find6(source.bits, probe6(source.bits));
   }
-  Probe probe(const address::Address& source) const {
-    if (source.family == address::Family::v4) {
-      const uint32_t entry = first_[static_cast<uint32_t>(source.bits) >> 8];
-      prefetch_group(entry);
-      return {.hash = 0, .entry = entry};
+
+  // The same in steps. Whoever has many addresses does well to sort them by family before: a branch
+  // on it in each step would be a guess.
+  void prefetch4(address::Bits4 address) const { prefetch_line(&first_[address >> 8]); }
+  Probe probe4(address::Bits4 address) const {
+    const uint32_t entry = first_[address >> 8];
+    prefetch_line(&few_[few_of(entry)]);
+    if (entry >> kKindShift == kSome) [[unlikely]] {
+      prefetch_line(&some_[entry & kNumberMask]);
     }
-    return probe6(source.bits);
+    return {.hash = 0, .entry = entry};
   }
-  // snapshot::kNoSubject when no prefix holds the address. `probe`: what probe() said of it.
-  uint32_t find(const address::Address& source, const Probe& probe) const {
+  // `probe`: what probe4() said of this address.
+  uint32_t find4(address::Bits4 address, const Probe& probe) const {
     // Entries hold subject + 1, so an untouched (zero) entry turns into kNoSubject by wrapping.
-    return source.family == address::Family::v4
-               ? value4(probe.entry, static_cast<uint8_t>(source.bits)) - 1
-               : find6(source.bits, probe);
+    return value4(probe.entry, static_cast<uint8_t>(address)) - 1;
   }
-  uint32_t find(const address::Address& source) const { return find(source, probe(source)); }
+  void prefetch6(address::Bits6 address) const;
+  Probe probe6(address::Bits6 address) const;
+  uint32_t find6(address::Bits6 address, const Probe& probe) const;
   // What was allocated; the first level counts whole, though only touched pages are there.
   size_t size_bytes() const;
 
@@ -120,33 +126,22 @@ class SourceTable {
   };
 
   SourceTable() = default;
-  void prefetch_group(uint32_t entry) const {
-    const uint32_t number = entry & kNumberMask;
-    const uint32_t kind = entry >> kKindShift;
-    if (kind == kFew) {
-      prefetch_line(&few_[number]);
-    } else if (kind == kSome) {
-      prefetch_line(&some_[number]);
-    }
-    // A full table's line depends on the address; such a /24 is one of many customers, and rare.
+  // The entry's runs when it is of that kind, else the first, which are nobody's.
+  static uint32_t few_of(uint32_t entry) {
+    return entry >> kKindShift == kFew ? entry & kNumberMask : 0;
   }
+  // Which of the two common kinds an entry is cannot be guessed, so neither is branched on.
   uint32_t value4(uint32_t entry, uint8_t low) const {
-    const uint32_t number = entry & kNumberMask;
-    switch (entry >> kKindShift) {
-      case kSubject:
-        return entry;
-      case kFew:
-        return few_[number].at(low);
-      case kSome:
-        return some_[number].at(low);
-      default:
-        return many_[number][low];
+    const uint32_t kind = entry >> kKindShift;
+    const uint32_t few = few_[few_of(entry)].at(low);
+    if (kind > kFew) [[unlikely]] {
+      const uint32_t number = entry & kNumberMask;
+      return kind == kSome ? some_[number].at(low) : many_[number][low];
     }
+    const uint32_t is_few = 0 - kind;  // all bits
+    return (few & is_few) | (entry & ~is_few);
   }
   uint64_t mix(address::Bits6 bits) const;
-  void prefetch6(address::Bits6 address) const;
-  Probe probe6(address::Bits6 address) const;
-  uint32_t find6(address::Bits6 address, const Probe& probe) const;
   Status build4(std::span<const snapshot::SourceEntry4> sources);
   // `sources`: the prefixes longer than /24 of one /24. Returns its entry.
   Result<uint32_t> add_group(std::span<const snapshot::SourceEntry4> sources);

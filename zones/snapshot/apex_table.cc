@@ -7,14 +7,6 @@
 
 namespace merlon::snapshot {
 
-bool ApexTable::Entry::is(Bytes suffix) const {
-  if (size != suffix.size()) {
-    return false;
-  }
-  const uint8_t* whole = size <= kInlineSize ? apex.data() : zone->view().apex().data();
-  return name::same_bytes(whole, suffix.data(), suffix.size());
-}
-
 Status ApexTable::build(std::span<const std::shared_ptr<const LoadedZone>> zones,
                         const IndexKey& key) {
   key_ = key;
@@ -57,10 +49,10 @@ Status ApexTable::build(std::span<const std::shared_ptr<const LoadedZone>> zones
   return {};
 }
 
-const LoadedZone* ApexTable::find_hashed(Bytes suffix) const {
-  const uint64_t hash = key_.hash(suffix);
+const LoadedZone* ApexTable::find_hashed(Bytes apex) const {
+  const uint64_t hash = key_.hash(apex);
   for (uint64_t at = hash & slot_mask_; entries_[at].zone != nullptr; at = (at + 1) & slot_mask_) {
-    if (entries_[at].hash == hash && entries_[at].is(suffix)) {
+    if (entries_[at].hash == hash && entries_[at].is(apex)) {
       return entries_[at].zone;
     }
   }
@@ -76,16 +68,7 @@ const LoadedZone* ApexTable::find_exactly(Bytes apex) const {
   return at == entries_.end() ? nullptr : at->zone;
 }
 
-const LoadedZone* ApexTable::find(const LabelledName& name, size_t depth_max) const {
-  const size_t depth_limit = std::min(depth_max, name.label_count);
-  if (slot_mask_ == 0) {
-    for (const Entry& entry : entries_) {
-      if (entry.depth <= depth_limit && entry.is(name.suffix(entry.depth))) {
-        return entry.zone;
-      }
-    }
-    return nullptr;
-  }
+const LoadedZone* ApexTable::find_hashed(const LabelledName& name, size_t depth_limit) const {
   for (const uint8_t depth : depths_) {
     if (depth > depth_limit) {
       continue;

@@ -4,6 +4,7 @@
 // more, one hash per number of labels that apexes have.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -33,11 +34,20 @@ class ApexTable {
   Status build(std::span<const std::shared_ptr<const LoadedZone>> zones, const IndexKey& key);
 
   // Among the zones whose apex has at most depth_max labels; nullptr: none.
-  const LoadedZone* find(const LabelledName& name, size_t depth_max) const;
+  const LoadedZone* find(const LabelledName& name, size_t depth_max) const {
+    const size_t depth_limit = std::min(depth_max, name.label_count);
+    if (slot_mask_ != 0) {
+      return find_hashed(name, depth_limit);
+    }
+    for (const Entry& entry : entries_) {
+      if (entry.depth <= depth_limit && entry.is(name.suffix(entry.depth))) {
+        return entry.zone;
+      }
+    }
+    return nullptr;
+  }
   // The zone with exactly this apex.
   const LoadedZone* find_exactly(Bytes apex) const;
-
-  size_t depth_max() const { return depths_.empty() ? 0 : depths_.front(); }
 
  private:
   static constexpr size_t kScannedMax = 8;
@@ -51,11 +61,16 @@ class ApexTable {
     uint8_t depth = 0;
     std::array<uint8_t, kInlineSize> apex{};  // when it is longer, the zone's is compared
 
-    bool is(Bytes suffix) const;
+    bool is(Bytes suffix) const {
+      return size == suffix.size() &&
+             name::same_bytes(size <= kInlineSize ? apex.data() : zone->view().apex().data(),
+                              suffix.data(), suffix.size());
+    }
   };
   static_assert(sizeof(Entry) == 64);
 
-  const LoadedZone* find_hashed(Bytes suffix) const;
+  const LoadedZone* find_hashed(Bytes apex) const;
+  const LoadedZone* find_hashed(const LabelledName& name, size_t depth_limit) const;
 
   IndexKey key_;
   std::vector<Entry> entries_;   // scanned: by depth, longest first; else slots

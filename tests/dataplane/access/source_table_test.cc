@@ -47,8 +47,16 @@ class Table {
   }
 
   void check(const Address& source) const {
-    table_->prefetch(source);
-    ASSERT_EQ(table_->find(source), view_.find(source)) << address::to_text(source);
+    const uint32_t expected = view_.find(source);
+    ASSERT_EQ(table_->find(source), expected) << address::to_text(source);
+    if (source.family == Family::v4) {
+      const auto bits = static_cast<Bits4>(source.bits);
+      table_->prefetch4(bits);
+      ASSERT_EQ(table_->find4(bits, table_->probe4(bits)), expected);
+    } else {
+      table_->prefetch6(source.bits);
+      ASSERT_EQ(table_->find6(source.bits, table_->probe6(source.bits)), expected);
+    }
   }
   // First and last address of the prefix and their neighbours outside.
   void check_edges(const AnyPrefix& prefix) const {
