@@ -401,6 +401,8 @@ void load_zone(State& state) {
       state.SkipWithError(zone.error().message.c_str());
       break;
     }
+    state.counters["memory_bytes_per_name"] =
+        static_cast<double>((*zone)->memory_bytes()) / static_cast<double>(state.range(0));
     benchmark::DoNotOptimize(zone);
   }
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(bytes.size()));

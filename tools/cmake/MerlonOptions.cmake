@@ -7,8 +7,8 @@ option(MERLON_FUZZ "Build the libFuzzer targets with coverage (needs clang)" OFF
 set(MERLON_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread")
 
 # One processor for every file: inline functions that are compiled for different ones would be
-# merged by the linker, and the one that it keeps may be the wrong one. Programs check at their start
-# (zones/base/cpu.cc). For older machines: -DMERLON_CPU=x86-64, which is complete, and slower.
+# merged by the linker, and the one that it keeps may be the wrong one. Programs check it at their
+# start (zones/base/cpu.cc). For older machines: -DMERLON_CPU=x86-64, which is complete, and slower.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(MERLON_CPU "x86-64-v3" CACHE STRING
       "Processor to build for: x86-64-v3 (from 2013 on, with AES), x86-64 (any), or another -march")

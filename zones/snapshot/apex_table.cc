@@ -27,7 +27,7 @@ Status ApexTable::build(std::span<const std::shared_ptr<const LoadedZone>> zones
   std::ranges::sort(depths_, std::greater<>());
   depths_.erase(std::unique(depths_.begin(), depths_.end()), depths_.end());
   if (made.size() <= kScannedMax) {
-    std::ranges::stable_sort(made, std::greater<>(), &Entry::depth);
+    std::ranges::sort(made, std::greater<>(), &Entry::depth);
     entries_ = std::move(made);
   } else {
     entries_.resize(std::bit_ceil(made.size() * 2));  // a free slot ends each walk
