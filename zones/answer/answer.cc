@@ -43,7 +43,7 @@ const Rrset* find_rrset(std::span<const Rrset> rrsets, uint16_t qtype) {
   return found;
 }
 
-uint32_t mask_of(const snapshot::LoadedZone& zone, const snapshot::NodeEntry* node) {
+uint32_t mask_of(const snapshot::LoadedZone& zone, const snapshot::Node* node) {
   const uint32_t own = node == nullptr ? 0 : node->tier_mask;
   return own != 0 ? own : zone.view().info().tier_mask;
 }
@@ -95,14 +95,18 @@ void find_zone(const snapshot::Snapshot& snapshot, const Query& query, Lookup& l
   }
 }
 
-void find_node(const Query& query, Lookup& lookup) {
+const snapshot::Node* find_candidate(const Lookup& lookup) {
+  return lookup.zone == nullptr ? nullptr : lookup.zone->candidate(lookup.hash);
+}
+
+void find_node(const Query& query, Lookup& lookup, const snapshot::Node* candidate) {
   if (lookup.zone == nullptr) {
     return;
   }
-  lookup.node = lookup.zone->find(lookup.hash, query.folded_qname());
-  if (lookup.node != nullptr && lookup.node->rrset_count != 0) {
-    __builtin_prefetch(lookup.zone->rrsets_of(*lookup.node).data());
-  }
+  const Bytes name = query.folded_qname();
+  lookup.node = candidate != nullptr && snapshot::LoadedZone::has_name(*candidate, name)
+                    ? candidate
+                    : lookup.zone->find(lookup.hash, name);
 }
 
 Reply reply_without_lookup(Outcome outcome) {
