@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "controlplane/dns/special.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::dns {
@@ -161,7 +162,9 @@ void Connection::answer_message(WorkerContext& context, Bytes message) {
   answer::Reply reply =
       answer::answer(*snapshot, message, subject(context), kLimits, context.query);
   std::array<uint8_t, answer::kOptSizeMax> tail;
-  if (reply.body.pointer_count != 0 && reply.body.size > OutputQueue::kPatchedMax) {
+  if (is_special(reply.outcome)) {
+    answer_special_message(context, message, reply);
+  } else if (reply.body.pointer_count != 0 && reply.body.size > OutputQueue::kPatchedMax) {
     answer_in_own_memory(context, message, reply);
   } else {
     const answer::Gathered gathered =
@@ -193,6 +196,23 @@ void Connection::answer_in_own_memory(WorkerContext& context, Bytes message, ans
   }
   store_be16(framed->data(), static_cast<uint16_t>(size));
   framed->resize(OutputQueue::kPrefixSize + size);
+  output_->commit_whole(framed);
+}
+
+// Rare and small: memory of its own, as above.
+void Connection::answer_special_message(WorkerContext& context, Bytes message,
+                                        answer::Reply& reply) {
+  const auto framed =
+      std::make_shared<std::vector<uint8_t>>(OutputQueue::kPrefixSize + kSpecialReplySizeMax);
+  const SpecialReply special =
+      answer_special({.snapshot = *context.snapshots.snapshot(),
+                      .message = message,
+                      .subject = subject(context),
+                      .limits = kLimits},
+                     MutableBytes(*framed).subspan(OutputQueue::kPrefixSize));
+  reply.outcome = special.outcome;
+  store_be16(framed->data(), static_cast<uint16_t>(special.size));
+  framed->resize(OutputQueue::kPrefixSize + special.size);
   output_->commit_whole(framed);
 }
 

@@ -83,6 +83,7 @@ class Connection : public TimerNode {
   void answer_frames(WorkerContext& context, Input& input);
   void answer_message(WorkerContext& context, Bytes message);
   void answer_in_own_memory(WorkerContext& context, Bytes message, answer::Reply& reply);
+  void answer_special_message(WorkerContext& context, Bytes message, answer::Reply& reply);
   const snapshot::Subject* subject(WorkerContext& context);
   // False when the connection failed; reason() says why.
   bool receive(WorkerContext& context, Input& input);

@@ -44,18 +44,20 @@ struct Path {
 // Where replies go that were not ready within their burst. Called by one thread, not a worker's.
 class LateReplies {
  public:
-  virtual ~LateReplies() = default;
+  virtual ~LateReplies() = default;  // tidy: start-up only
   // False when it could not be taken (a full ring, a full socket); the caller counts it.
+  // tidy: start-up only
   virtual bool send_late(const Path& path, Bytes reply) = 0;
 };
 
 // receive() fills up to burst.size() packets and returns how many; it may wait, not longer than
 // about 100 ms. Every received packet is handed to send() exactly once, replies and drops alike;
-// after that its memory is the engine's again.
+// after that its memory is the engine's again. path_of() is asked between the two.
 template <class T>
-concept PacketIo = requires(T io, std::span<Packet> burst) {
+concept PacketIo = requires(T io, std::span<Packet> burst, const Packet& packet) {
   { io.receive(burst) } -> std::same_as<size_t>;
   { io.send(burst) } -> std::same_as<void>;
+  { io.path_of(packet) } -> std::same_as<Path>;
 };
 
 }  // namespace merlon::io

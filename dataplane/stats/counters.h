@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Per-worker counters. One worker writes its own, anybody reads: relaxed atomics without locked
-// instructions, each worker's on cache lines of its own.
+// instructions, each worker's on cache lines of its own. What becomes of a relayed query (replies,
+// expired, lost, drop_slow_path_send) the slow path's thread counts, and no worker does: each
+// counter has one writer.
 #pragma once
 
 #include <array>
@@ -14,19 +16,26 @@ namespace merlon::stats {
 
 // What the engines count besides the outcomes of answer/outcome.h. The drops are packets that the
 // answer logic never saw, or replies that never left.
-#define MERLON_IO_COUNTERS(X)                                                   \
-  X(rx_packets, "messages received")                                            \
-  X(rx_bytes, "bytes of messages received")                                     \
-  X(tx_packets, "replies handed to the kernel or the port")                     \
-  X(tx_bytes, "bytes of replies")                                               \
-  X(bursts, "bursts answered")                                                  \
-  X(drop_no_snapshot, "nothing was loaded yet")                                 \
-  X(drop_source_port_zero, "a reply to port 0 goes nowhere")                    \
-  X(drop_receive_truncated, "message larger than the receive buffer")           \
-  X(drop_receive_malformed, "the kernel's receive record was unusable")         \
-  X(drop_send_failed, "the kernel refused the reply")                           \
-  X(receive_errors, "the kernel ended or failed a receive; it was armed again") \
-  X(buffers_exhausted, "all receive buffers were in use for a moment")
+#define MERLON_IO_COUNTERS(X)                                                    \
+  X(rx_packets, "messages received")                                             \
+  X(rx_bytes, "bytes of messages received")                                      \
+  X(tx_packets, "replies handed to the kernel or the port")                      \
+  X(tx_bytes, "bytes of replies")                                                \
+  X(bursts, "bursts answered")                                                   \
+  X(drop_no_snapshot, "nothing was loaded yet")                                  \
+  X(drop_source_port_zero, "a reply to port 0 goes nowhere")                     \
+  X(drop_receive_truncated, "message larger than the receive buffer")            \
+  X(drop_receive_malformed, "the kernel's receive record was unusable")          \
+  X(drop_send_failed, "the kernel refused the reply")                            \
+  X(receive_errors, "the kernel ended or failed a receive; it was armed again")  \
+  X(buffers_exhausted, "all receive buffers were in use for a moment")           \
+  X(slow_path_full, "not relayed: the slow path had no room")                    \
+  X(slow_path_refused, "not relayed: no slow path, or the source has its share") \
+  X(slow_path_replies, "the control plane's answers handed to the kernel")       \
+  X(slow_path_expired, "relayed, not answered in time: SERVFAIL")                \
+  X(slow_path_lost, "relayed when the control plane went away: SERVFAIL")        \
+  X(slow_path_unmatched, "an answer of the control plane that nobody waits for") \
+  X(drop_slow_path_send, "the kernel or the port refused a late reply")
 
 enum class IoCounter : uint8_t {
 #define MERLON_X(name, text) name,
@@ -41,7 +50,7 @@ struct alignas(64) WorkerCounters {
   std::array<std::atomic<uint64_t>, answer::kOutcomeCount> outcomes{};
   std::array<std::atomic<uint64_t>, kIoCounterCount> io{};
 
-  // Only the worker that owns the counters calls these.
+  // Only the one writer of the counter calls these.
   void add(answer::Outcome outcome, uint64_t count = 1) {
     bump(outcomes[static_cast<size_t>(outcome)], count);
   }
