@@ -36,7 +36,7 @@ namespace merlon::slowpath {
 struct Options {
   using Milliseconds = std::chrono::milliseconds;
 
-  std::string socket;  // the control plane's
+  std::string socket{};  // the control plane's
   uint32_t outstanding_max = 1024;
   uint32_t outstanding_per_source_max = 64;
   Milliseconds patience{2000};
