@@ -162,7 +162,7 @@ void Connection::answer_message(WorkerContext& context, Bytes message) {
   answer::Reply reply =
       answer::answer(*snapshot, message, subject(context), kLimits, context.query);
   std::array<uint8_t, answer::kOptSizeMax> tail;
-  if (is_special(reply.outcome)) {
+  if (answer::is_for_slow_path(reply.outcome)) {
     answer_special_message(context, message, reply);
   } else if (reply.body.pointer_count != 0 && reply.body.size > OutputQueue::kPatchedMax) {
     answer_in_own_memory(context, message, reply);

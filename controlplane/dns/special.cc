@@ -313,11 +313,6 @@ SpecialReply answer_bad_key(const SpecialQuery& query, const Message& asked, Mut
 
 }  // namespace
 
-bool is_special(Outcome outcome) {
-  return outcome == Outcome::notimp_opcode || outcome == Outcome::notimp_type ||
-         outcome == Outcome::notauth_tsig;
-}
-
 SpecialReply answer_special(const SpecialQuery& query, MutableBytes out) {
   MERLON_ASSERT(query.message.size() >= wire::kHeaderSize && out.size() >= kSpecialReplySizeMax);
   Message asked;

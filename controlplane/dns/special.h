@@ -25,9 +25,7 @@
 
 namespace merlon::dns {
 
-// Whether a reply of the answer logic with this outcome is to be replaced by answer_special()'s.
-bool is_special(answer::Outcome outcome);
-
+// For what answer::is_for_slow_path() names.
 struct SpecialQuery {
   const snapshot::Snapshot& snapshot;
   Bytes message;  // at least a header, QR not set

@@ -210,7 +210,7 @@ size_t UdpProxyServer::Loop::answer_message(const address::Address& source, Byte
   }
   const snapshot::Subject* subject = find_subject(*snapshot, source);
   answer::Reply reply = answer::answer(*snapshot, message, subject, limits_, query_);
-  if (is_special(reply.outcome)) {
+  if (answer::is_for_slow_path(reply.outcome)) {
     add(UdpProxyCounter::special);
     return answer_special(
                {.snapshot = *snapshot, .message = message, .subject = subject, .limits = limits_},

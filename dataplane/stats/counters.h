@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Per-worker counters. One worker writes its own, anybody reads: relaxed atomics without locked
-// instructions, each worker's on cache lines of its own. What becomes of a relayed query (replies,
-// expired, lost, drop_slow_path_send) the slow path's thread counts, and no worker does: each
-// counter has one writer.
+// instructions, each worker's on cache lines of its own. What becomes of relayed queries the slow
+// path's thread counts, and no worker does: each counter has one writer.
 #pragma once
 
 #include <array>
@@ -14,21 +13,9 @@
 
 namespace merlon::stats {
 
-// What the engines count besides the outcomes of answer/outcome.h. The drops are packets that the
-// answer logic never saw, or replies that never left.
-#define MERLON_IO_COUNTERS(X)                                                    \
-  X(rx_packets, "messages received")                                             \
-  X(rx_bytes, "bytes of messages received")                                      \
-  X(tx_packets, "replies handed to the kernel or the port")                      \
-  X(tx_bytes, "bytes of replies")                                                \
-  X(bursts, "bursts answered")                                                   \
-  X(drop_no_snapshot, "nothing was loaded yet")                                  \
-  X(drop_source_port_zero, "a reply to port 0 goes nowhere")                     \
-  X(drop_receive_truncated, "message larger than the receive buffer")            \
-  X(drop_receive_malformed, "the kernel's receive record was unusable")          \
-  X(drop_send_failed, "the kernel refused the reply")                            \
-  X(receive_errors, "the kernel ended or failed a receive; it was armed again")  \
-  X(buffers_exhausted, "all receive buffers were in use for a moment")           \
+// What becomes of the packets that are offered to the slow path. The first two the worker counts,
+// the others the slow path's thread; slow_path_unmatched with worker 0, whoever asked.
+#define MERLON_SLOW_PATH_COUNTERS(X)                                             \
   X(slow_path_full, "not relayed: the slow path had no room")                    \
   X(slow_path_refused, "not relayed: no slow path, or the source has its share") \
   X(slow_path_replies, "the control plane's answers handed to the kernel")       \
@@ -36,6 +23,24 @@ namespace merlon::stats {
   X(slow_path_lost, "relayed when the control plane went away: SERVFAIL")        \
   X(slow_path_unmatched, "an answer of the control plane that nobody waits for") \
   X(drop_slow_path_send, "the kernel or the port refused a late reply")
+
+// What the engines count besides the outcomes of answer/outcome.h. The drops are packets that the
+// answer logic never saw, or replies that never left.
+#define MERLON_IO_COUNTERS(X)                                                       \
+  X(rx_packets, "messages received")                                                \
+  X(rx_bytes, "bytes of messages received")                                         \
+  X(tx_packets, "replies handed to the kernel or the port")                         \
+  X(tx_bytes, "bytes of replies")                                                   \
+  X(bursts, "bursts answered")                                                      \
+  X(drop_no_snapshot, "nothing was loaded yet")                                     \
+  X(drop_source_port_zero, "a reply to port 0 goes nowhere")                        \
+  X(drop_receive_truncated, "message larger than the receive buffer")               \
+  X(drop_receive_malformed, "the kernel's receive record was unusable")             \
+  X(drop_send_failed, "the kernel refused the reply")                               \
+  X(rate_limit_would_limit, "over the rate limit, answered all the same (dry run)") \
+  X(receive_errors, "the kernel ended or failed a receive; it was armed again")     \
+  X(buffers_exhausted, "all receive buffers were in use for a moment")              \
+  MERLON_SLOW_PATH_COUNTERS(X)
 
 enum class IoCounter : uint8_t {
 #define MERLON_X(name, text) name,
