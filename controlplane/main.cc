@@ -16,6 +16,7 @@
 #include "controlplane/api/server.h"
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/dns/server.h"
+#include "controlplane/dns/udp_proxy.h"
 #include "controlplane/publish/publisher.h"
 #include "controlplane/settings/settings.h"
 #include "controlplane/store/store.h"
@@ -120,6 +121,14 @@ int run(const std::string& config) {
   if (!dns_server) {
     return give_up("DNS over TCP", dns_server.error());
   }
+  std::unique_ptr<dns::UdpProxyServer> slow_path;
+  if (!settings->slow_path_socket.empty()) {
+    auto started = dns::UdpProxyServer::start({.socket_path = settings->slow_path_socket}, slot);
+    if (!started) {
+      return give_up("slow path", started.error());
+    }
+    slow_path = std::move(*started);
+  }
   if (auto started = coordinator.start(); !started) {
     return give_up("start", started.error());
   }
@@ -135,6 +144,7 @@ int run(const std::string& config) {
   coordinator.cancel_waits();  // the API's requests may be among those who wait
   api_server->reset();
   coordinator.stop();
+  slow_path.reset();
   dns_server->reset();
   return 0;
 }

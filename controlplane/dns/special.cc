@@ -168,15 +168,26 @@ size_t size_max(const Message& asked, const answer::Limits& limits) {
                             std::max<size_t>(limits.udp_size_max, wire::kUdpSizeWithoutEdns));
 }
 
+// What a reply says, as an outcome of the answer logic has it.
+struct Saying {
+  uint16_t rcode = 0;
+  uint16_t ede = answer::kNoEde;
+
+  explicit Saying(Outcome outcome)
+      : rcode(answer::rcode_of(outcome)), ede(answer::ede_of(outcome)) {}
+  explicit Saying(uint16_t the_rcode) : rcode(the_rcode) {}
+};
+
 // Header, question and OPT, then what the kind of reply adds.
 class ReplyWriter {
  public:
-  ReplyWriter(Bytes message, const Message& asked, const answer::Limits& limits, uint16_t rcode,
+  ReplyWriter(Bytes message, const Message& asked, const answer::Limits& limits, Saying saying,
               MutableBytes out)
       : writer_(out) {
     const unsigned kept = asked.flags & (wire::flag::opcode_mask | wire::flag::rd | wire::flag::cd);
     writer_.bytes(message.first(2));
-    writer_.u16(static_cast<uint16_t>(wire::flag::qr | kept | (rcode & wire::flag::rcode_mask)));
+    writer_.u16(
+        static_cast<uint16_t>(wire::flag::qr | kept | (saying.rcode & wire::flag::rcode_mask)));
     writer_.u16(asked.question_end == 0 ? 0 : 1);
     writer_.u16(0);
     writer_.u16(0);
@@ -188,10 +199,10 @@ class ReplyWriter {
       writer_.u8(0);  // the root
       writer_.u16(wire::type::opt);
       writer_.u16(limits.udp_size_max);
-      writer_.u8(static_cast<uint8_t>(rcode >> 4));
+      writer_.u8(static_cast<uint8_t>(saying.rcode >> 4));
       writer_.u8(0);                              // version
       writer_.u16(asked.dnssec_ok ? 0x8000 : 0);  // RFC 3225: DO is copied
-      writer_.u16(0);
+      add_options(saying);
     }
   }
 
@@ -219,6 +230,17 @@ class ReplyWriter {
   }
 
  private:
+  void add_options(Saying saying) {
+    if (saying.ede == answer::kNoEde) {
+      writer_.u16(0);
+      return;
+    }
+    writer_.u16(6);
+    writer_.u16(wire::kOptionEde);
+    writer_.u16(2);
+    writer_.u16(saying.ede);
+  }
+
   wire::Writer writer_;
 };
 
@@ -268,7 +290,7 @@ uint32_t serial_of(Bytes reply, size_t question_end) {
 
 SpecialReply bare(const SpecialQuery& query, const Message& asked, Outcome outcome,
                   MutableBytes out) {
-  const ReplyWriter writer(query.message, asked, query.limits, answer::rcode_of(outcome), out);
+  const ReplyWriter writer(query.message, asked, query.limits, Saying(outcome), out);
   return {outcome, writer.size()};
 }
 
@@ -295,8 +317,7 @@ SpecialReply answer_ixfr(const SpecialQuery& query, const Message& asked, Mutabl
 }
 
 SpecialReply answer_bad_key(const SpecialQuery& query, const Message& asked, MutableBytes out) {
-  const uint16_t rcode = answer::rcode_of(Outcome::notauth_tsig);
-  ReplyWriter writer(query.message, asked, query.limits, rcode, out);
+  ReplyWriter writer(query.message, asked, query.limits, Saying(Outcome::notauth_tsig), out);
   const size_t size_without = writer.size();
   writer.add_bad_key(query.message, asked);
   const size_t size = writer.size();
@@ -329,9 +350,12 @@ SpecialReply answer_special(const SpecialQuery& query, MutableBytes out) {
     return answer_bad_key(query, asked, out);
   }
   if (asked.opcode() == kOpcodeNotify) {
-    const bool well_formed = asked.question_count == 1 && asked.qtype == wire::type::soa;
-    return bare(query, asked,
-                well_formed ? Outcome::notauth_notify : Outcome::formerr_question_count, out);
+    if (asked.question_count != 1 || asked.qtype != wire::type::soa) {
+      return bare(query, asked, Outcome::formerr_question_count, out);
+    }
+    // Counted by its kind.
+    const ReplyWriter writer(query.message, asked, query.limits, Saying(wire::rcode::notauth), out);
+    return {Outcome::notimp_opcode, writer.size()};
   }
   if (asked.opcode() != kOpcodeQuery) {
     return bare(query, asked, Outcome::notimp_opcode, out);
@@ -346,7 +370,7 @@ size_t write_bare_reply(Bytes message, uint16_t rcode, MutableBytes out) {
   Message asked;
   read_message(message, asked);
   asked.has_edns = false;
-  return ReplyWriter(message, asked, {}, rcode, out).size();
+  return ReplyWriter(message, asked, {}, Saying(rcode), out).size();
 }
 
 }  // namespace merlon::dns

@@ -20,7 +20,7 @@
 namespace merlon::dns {
 
 struct UdpProxyOptions {
-  std::string socket_path;
+  std::string socket_path{};
   mode_t mode = 0660;
   // The largest answer over UDP, as the data plane's setting of this name.
   uint16_t udp_size_max = 1232;
@@ -50,7 +50,7 @@ std::string_view to_string(UdpProxyCounter counter);
 class UdpProxyServer {
  public:
   // Listens and starts a thread. `snapshots` outlives the server. Errors: conflict,
-  // invalid_argument, io.
+  // not_found (no such folder), invalid_argument, io.
   static Result<std::unique_ptr<UdpProxyServer>> start(const UdpProxyOptions& options,
                                                        const SnapshotSlot& snapshots);
   ~UdpProxyServer();

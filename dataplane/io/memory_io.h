@@ -54,12 +54,6 @@ class MemoryIo : public LateReplies {
     return count;
   }
 
-  static Path path_of(const Packet& packet) {
-    Path path;
-    path.source = packet.source;
-    return path;
-  }
-
   void send(std::span<Packet> burst) {
     for (const Packet& packet : burst) {
       if (packet.reply_size == 0) {
@@ -99,6 +93,6 @@ class MemoryIo : public LateReplies {
   std::vector<Late> late_;  // tidy: start-up only
   size_t dropped_ = 0;
 };
-static_assert(PacketIo<MemoryIo>);
+static_assert(PathIo<MemoryIo>);
 
 }  // namespace merlon::io

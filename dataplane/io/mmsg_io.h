@@ -52,6 +52,6 @@ class MmsgIo : public LateReplies {
   size_t receiving_ = 0;         // the socket of the burst in hand
   unsigned turns_in_a_row_ = 0;  // bursts taken from it without asking the others
 };
-static_assert(PacketIo<MmsgIo>);
+static_assert(PathIo<MmsgIo>);
 
 }  // namespace merlon::io

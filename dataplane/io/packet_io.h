@@ -52,11 +52,17 @@ class LateReplies {
 
 // receive() fills up to burst.size() packets and returns how many; it may wait, not longer than
 // about 100 ms. Every received packet is handed to send() exactly once, replies and drops alike;
-// after that its memory is the engine's again. path_of() is asked between the two.
+// after that its memory is the engine's again.
 template <class T>
-concept PacketIo = requires(T io, std::span<Packet> burst, const Packet& packet) {
+concept PacketIo = requires(T io, std::span<Packet> burst) {
   { io.receive(burst) } -> std::same_as<size_t>;
   { io.send(burst) } -> std::same_as<void>;
+};
+
+// An engine that can say how a packet came, as the slow path needs it. Asked between receive() and
+// send().
+template <class T>
+concept PathIo = PacketIo<T> && requires(T io, const Packet& packet) {
   { io.path_of(packet) } -> std::same_as<Path>;
 };
 

@@ -92,6 +92,6 @@ class UringIo : public LateReplies {
   // A send with an address costs the kernel less than a sendmsg (no msghdr to import).
   bool send_takes_address_ = true;
 };
-static_assert(PacketIo<UringIo>);
+static_assert(PathIo<UringIo>);
 
 }  // namespace merlon::io

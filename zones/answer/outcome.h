@@ -35,7 +35,6 @@ namespace merlon::answer {
   X(notimp_opcode, 4, "opcode other than QUERY")                                           \
   X(notimp_type, 4, "transfer or other meta type")                                         \
   X(notauth_tsig, 9, "signed with TSIG, and no key is known")                              \
-  X(notauth_notify, 9, "NOTIFY: of what we serve we are the primary")                      \
   X(badvers, 16, "EDNS version above 0")
 
 // Somebody else answers these.
