@@ -26,17 +26,24 @@ namespace merlon::dns {
 const snapshot::Subject* find_subject(const snapshot::Snapshot& snapshot,
                                       const address::Address& source);
 
+// Gives a query with a cookie a server cookie to send back (into `check`, which outlives the reply)
+// and says whether its own is good. Without secrets nothing changes.
+void check_cookie(const std::optional<cookie::Secrets>& secrets, const address::Address& source,
+                  cookie::Check& check, answer::Query& query);
+
 // What the connections of a worker share. Not thread-safe.
 struct WorkerContext {
   WorkerContext(const ServerOptions& the_options, const SnapshotSlot& slot);
 
   const ServerOptions& options;
+  const answer::Limits limits;
   const size_t input_bytes_max;  // this worker's part
   SnapshotReader snapshots;
   WorkerCounters counters;
   OutputPool outputs;
   std::vector<uint8_t> scratch;  // where bytes are received
   answer::Query query;
+  cookie::Check cookie;  // of the query
   uint64_t now_ms = 0;
   size_t input_bytes = 0;  // kept by connections
 };

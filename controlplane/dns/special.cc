@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 
+#include "zones/answer/opt.h"
 #include "zones/base/assert.h"
 #include "zones/name/name.h"
 #include "zones/wire/wire.h"
@@ -168,42 +169,41 @@ size_t size_max(const Message& asked, const answer::Limits& limits) {
                             std::max<size_t>(limits.udp_size_max, wire::kUdpSizeWithoutEdns));
 }
 
-// What a reply says, as an outcome of the answer logic has it.
-struct Saying {
-  uint16_t rcode = 0;
-  uint16_t ede = answer::kNoEde;
-
-  explicit Saying(Outcome outcome)
-      : rcode(answer::rcode_of(outcome)), ede(answer::ede_of(outcome)) {}
-  explicit Saying(uint16_t the_rcode) : rcode(the_rcode) {}
-};
-
 // Header, question and OPT, then what the kind of reply adds.
 class ReplyWriter {
  public:
-  ReplyWriter(Bytes message, const Message& asked, const answer::Limits& limits, Saying saying,
-              MutableBytes out)
+  // `parsed` may be null: then the OPT record, if there is one, has no options.
+  struct Asked {
+    Bytes message;
+    const Message& read;
+    const answer::Query* parsed = nullptr;
+  };
+
+  ReplyWriter(const Asked& asked, const answer::Limits& limits, Outcome outcome, MutableBytes out)
       : writer_(out) {
-    const unsigned kept = asked.flags & (wire::flag::opcode_mask | wire::flag::rd | wire::flag::cd);
-    writer_.bytes(message.first(2));
-    writer_.u16(
-        static_cast<uint16_t>(wire::flag::qr | kept | (saying.rcode & wire::flag::rcode_mask)));
-    writer_.u16(asked.question_end == 0 ? 0 : 1);
+    const unsigned kept =
+        asked.read.flags & (wire::flag::opcode_mask | wire::flag::rd | wire::flag::cd);
+    const size_t question_end = asked.read.question_end;
+    writer_.bytes(asked.message.first(2));
+    writer_.u16(static_cast<uint16_t>(wire::flag::qr | kept |
+                                      (answer::rcode_of(outcome) & wire::flag::rcode_mask)));
+    writer_.u16(question_end == 0 ? 0 : 1);
     writer_.u16(0);
     writer_.u16(0);
-    writer_.u16(asked.has_edns ? 1 : 0);
-    if (asked.question_end != 0) {
-      writer_.bytes(message.subspan(wire::kHeaderSize, asked.question_end - wire::kHeaderSize));
+    writer_.u16(asked.read.has_edns ? 1 : 0);
+    if (question_end != 0) {
+      writer_.bytes(asked.message.subspan(wire::kHeaderSize, question_end - wire::kHeaderSize));
     }
-    if (asked.has_edns) {
-      writer_.u8(0);  // the root
-      writer_.u16(wire::type::opt);
-      writer_.u16(limits.udp_size_max);
-      writer_.u8(static_cast<uint8_t>(saying.rcode >> 4));
-      writer_.u8(0);                              // version
-      writer_.u16(asked.dnssec_ok ? 0x8000 : 0);  // RFC 3225: DO is copied
-      add_options(saying);
+    if (asked.read.has_edns) {
+      add_opt(asked, limits, outcome);
     }
+  }
+
+  // REQUIRES: rcode < 16.
+  void set_rcode(uint16_t rcode) {
+    writer_.patch_u16(
+        2, static_cast<uint16_t>(
+               (load_be16(writer_.written().data() + 2) & ~wire::flag::rcode_mask) | rcode));
   }
 
   void add_bad_key(Bytes message, const Message& asked) {
@@ -230,15 +230,16 @@ class ReplyWriter {
   }
 
  private:
-  void add_options(Saying saying) {
-    if (saying.ede == answer::kNoEde) {
-      writer_.u16(0);
-      return;
-    }
-    writer_.u16(6);
-    writer_.u16(wire::kOptionEde);
-    writer_.u16(2);
-    writer_.u16(saying.ede);
+  void add_opt(const Asked& asked, const answer::Limits& limits, Outcome outcome) {
+    answer::Query plain;  // of other opcodes than QUERY parse_query() does not read the OPT
+    plain.has_edns = true;
+    plain.dnssec_ok = asked.read.dnssec_ok;
+    const bool known = asked.parsed != nullptr && asked.parsed->has_edns;
+    const answer::Query& query = known ? *asked.parsed : plain;
+    std::array<uint8_t, answer::kOptSizeMax> opt;
+    const size_t size = answer::opt_size(query, outcome, limits);
+    answer::write_opt(query, outcome, limits, size, opt.data());
+    writer_.bytes(Bytes(opt).first(size));
   }
 
   wire::Writer writer_;
@@ -265,6 +266,9 @@ SpecialReply ask_for_soa(const SpecialQuery& query, const Message& asked, Mutabl
   answer::Query parsed;
   answer::Reply reply =
       answer::answer(query.snapshot, soa.written(), query.subject, query.limits, parsed);
+  parsed.wants_nsid = query.parsed.wants_nsid;
+  parsed.cookie = query.parsed.cookie;
+  parsed.server_cookie = query.parsed.server_cookie;
   if (reply.outcome != Outcome::answered && reply.outcome != Outcome::truncated) {
     return kNone;
   }
@@ -290,7 +294,7 @@ uint32_t serial_of(Bytes reply, size_t question_end) {
 
 SpecialReply bare(const SpecialQuery& query, const Message& asked, Outcome outcome,
                   MutableBytes out) {
-  const ReplyWriter writer(query.message, asked, query.limits, Saying(outcome), out);
+  const ReplyWriter writer({query.message, asked, &query.parsed}, query.limits, outcome, out);
   return {outcome, writer.size()};
 }
 
@@ -317,7 +321,8 @@ SpecialReply answer_ixfr(const SpecialQuery& query, const Message& asked, Mutabl
 }
 
 SpecialReply answer_bad_key(const SpecialQuery& query, const Message& asked, MutableBytes out) {
-  ReplyWriter writer(query.message, asked, query.limits, Saying(Outcome::notauth_tsig), out);
+  ReplyWriter writer({query.message, asked, &query.parsed}, query.limits, Outcome::notauth_tsig,
+                     out);
   const size_t size_without = writer.size();
   writer.add_bad_key(query.message, asked);
   const size_t size = writer.size();
@@ -353,8 +358,9 @@ SpecialReply answer_special(const SpecialQuery& query, MutableBytes out) {
     if (asked.question_count != 1 || asked.qtype != wire::type::soa) {
       return bare(query, asked, Outcome::formerr_question_count, out);
     }
-    // Counted by its kind.
-    const ReplyWriter writer(query.message, asked, query.limits, Saying(wire::rcode::notauth), out);
+    // Counted by its kind. TSIG's outcome has the rcode, and no extended error of its own.
+    const ReplyWriter writer({query.message, asked, &query.parsed}, query.limits,
+                             Outcome::notauth_tsig, out);
     return {Outcome::notimp_opcode, writer.size()};
   }
   if (asked.opcode() != kOpcodeQuery) {
@@ -370,7 +376,9 @@ size_t write_bare_reply(Bytes message, uint16_t rcode, MutableBytes out) {
   Message asked;
   read_message(message, asked);
   asked.has_edns = false;
-  return ReplyWriter(message, asked, {}, Saying(rcode), out).size();
+  ReplyWriter writer({message, asked, nullptr}, {}, Outcome::answered, out);
+  writer.set_rcode(rcode);
+  return writer.size();
 }
 
 }  // namespace merlon::dns

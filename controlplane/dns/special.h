@@ -29,6 +29,8 @@ namespace merlon::dns {
 struct SpecialQuery {
   const snapshot::Snapshot& snapshot;
   Bytes message;  // at least a header, QR not set
+  // The message as answer::parse_query() left it, cookie checked: what its OPT asks for.
+  const answer::Query& parsed;
   // Who asks; the access entry has been asked and lets it pass.
   const snapshot::Subject* subject = nullptr;
   answer::Limits limits;

@@ -50,11 +50,13 @@ std::string_view to_string(UdpProxyCounter counter) {
 class UdpProxyServer::Loop {
  public:
   Loop(const UdpProxyOptions& options, const SnapshotSlot& snapshots, PacketListener listener)
-      : listener_(std::move(listener)),
+      : options_(options),
+        listener_(std::move(listener)),
         wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
         snapshots_(snapshots) {
     limits_.transport = answer::Transport::udp;
-    limits_.udp_size_max = options.udp_size_max;
+    limits_.udp_size_max = options_.udp_size_max;
+    limits_.identity = &options_.identity;
   }
   ~Loop() {
     if (thread_.joinable()) {
@@ -79,11 +81,13 @@ class UdpProxyServer::Loop {
     counters_[static_cast<size_t>(counter)].fetch_add(1, std::memory_order_relaxed);
   }
 
+  const UdpProxyOptions options_;
   PacketListener listener_;
   Fd wake_;
   SnapshotReader snapshots_;
   answer::Limits limits_;
   answer::Query query_;
+  cookie::Check cookie_;
   std::vector<Fd> connections_;
   bool accept_paused_ = false;
   std::array<std::atomic<uint64_t>, kUdpProxyCounterCount> counters_{};
@@ -210,12 +214,15 @@ size_t UdpProxyServer::Loop::answer_message(const address::Address& source, Byte
   }
   const snapshot::Subject* subject = find_subject(*snapshot, source);
   answer::Reply reply = answer::answer(*snapshot, message, subject, limits_, query_);
+  check_cookie(options_.cookie_secrets, source, cookie_, query_);
   if (answer::is_for_slow_path(reply.outcome)) {
     add(UdpProxyCounter::special);
-    return answer_special(
-               {.snapshot = *snapshot, .message = message, .subject = subject, .limits = limits_},
-               out)
-        .size;
+    const SpecialQuery special{.snapshot = *snapshot,
+                               .message = message,
+                               .parsed = query_,
+                               .subject = subject,
+                               .limits = limits_};
+    return answer_special(special, out).size;
   }
   std::ranges::copy(message, out.begin());
   return answer::compose(query_, reply, limits_, out, message.size());

@@ -12,10 +12,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "controlplane/dns/snapshot_slot.h"
+#include "zones/answer/identity.h"
 #include "zones/base/error.h"
+#include "zones/cookie/cookie.h"
 
 namespace merlon::dns {
 
@@ -24,6 +27,9 @@ struct UdpProxyOptions {
   mode_t mode = 0660;
   // The largest answer over UDP, as the data plane's setting of this name.
   uint16_t udp_size_max = 1232;
+  answer::Identity identity{};  // answers NSID and CHAOS questions; says nothing by default
+  // The data plane's, so that its cookies are good here; none: the COOKIE option is left out.
+  std::optional<cookie::Secrets> cookie_secrets{};
 };
 
 // Why a message on the socket, or its answer, is lost. One list: enum, name, explanation, counter.

@@ -45,9 +45,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   std::array<uint8_t, dns::kSpecialReplySizeMax> out;
+  answer::Query parsed;
+  answer::Outcome outcome;
+  answer::parse_query({data, size}, parsed, outcome);
   for (const auto transport : {answer::Transport::udp, answer::Transport::tcp}) {
     const dns::SpecialReply reply = dns::answer_special({.snapshot = *fixture.snapshot,
                                                          .message = {data, size},
+                                                         .parsed = parsed,
                                                          .subject = fixture.subject("192.0.2.10"),
                                                          .limits = {.transport = transport}},
                                                         out);

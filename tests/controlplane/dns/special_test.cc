@@ -22,8 +22,12 @@ class SpecialTest : public testing::Test {
   dns::SpecialReply ask(const SpecialMessage& message, Transport transport = Transport::udp,
                         std::string_view source = "192.0.2.10") {
     SpecialMessage room(dns::kSpecialReplySizeMax);
+    answer::Outcome outcome = Outcome::answered;
+    answer::parse_query(message, parsed_, outcome);
+    parsed_.server_cookie = parsed_.cookie_size == 0 ? nullptr : kServerCookie.data();
     const dns::SpecialReply reply = dns::answer_special({.snapshot = *fixture_.snapshot,
                                                          .message = message,
+                                                         .parsed = parsed_,
                                                          .subject = fixture_.subject(source),
                                                          .limits = {.transport = transport}},
                                                         room);
@@ -34,6 +38,8 @@ class SpecialTest : public testing::Test {
   uint16_t opcode_bits() const { return load_be16(reply_.data() + 2) & wire::flag::opcode_mask; }
 
   Fixture fixture_ = make_fixture({.serial = 100});
+  static constexpr std::array<uint8_t, 16> kServerCookie = {'o', 'u', 'r', 's'};
+  answer::Query parsed_;
   SpecialMessage reply_;
 };
 
@@ -235,6 +241,22 @@ TEST_F(SpecialTest, IxfrWithEdnsGetsOpt) {
   store_be16(query.data() + 10, 1);
   ASSERT_EQ(ask(query).outcome, Outcome::answered);
   EXPECT_EQ(load_be16(reply_.data() + 10), 1);
+}
+
+TEST_F(SpecialTest, CookiesAreAnswered) {
+  const std::vector<uint8_t> cookie = {0, 10, 0, 8, 'c', 'l', 'i', 'e', 'n', 't', '0', '1'};
+  const std::string sent = to_hex(as_bytes("client01")) + to_hex(kServerCookie);
+  SpecialMessage ixfr = ixfr_query("merlon.internal.", 1);
+  append_record(ixfr, ".", wire::type::opt, 1232, cookie);
+  store_be16(ixfr.data() + 10, 1);
+  SpecialMessage with_tsig = make_query({.edns = true, .options = cookie});
+  append_tsig(with_tsig);
+  const SpecialMessage axfr =
+      make_query({.name = "merlon.internal.", .type = kTypeAxfr, .edns = true, .options = cookie});
+  for (const SpecialMessage& query : {ixfr, with_tsig, axfr}) {
+    ask(query);
+    EXPECT_NE(to_hex(reply_).find("000a0018" + sent), std::string::npos) << to_hex(reply_);
+  }
 }
 
 TEST_F(SpecialTest, ABareReplyRepeatsTheQuestion) {
