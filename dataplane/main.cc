@@ -26,6 +26,7 @@
 #include "dataplane/ratelimit/ratelimit.h"
 #include "dataplane/settings/settings.h"
 #include "dataplane/slowpath/slow_path.h"
+#include "dataplane/xdp/preflight.h"
 #include "zones/answer/identity.h"
 #include "zones/base/file.h"
 #include "zones/cookie/cookie.h"
@@ -324,6 +325,17 @@ int run(const std::string& config) {
   return 0;
 }
 
+// 0 when the configured engine can run, 1 when not, 2 when the configuration is wrong.
+int run_preflight(const xdp::PreflightOptions& options, bool as_json) {
+  const auto report = xdp::preflight(options);
+  if (!report) {
+    say(report.error().message);
+    return 2;
+  }
+  fmt::print("{}", as_json ? xdp::to_json(*report) : xdp::to_text(*report));
+  return report->can_run ? 0 : 1;
+}
+
 }  // namespace
 }  // namespace merlon::dataplane
 
@@ -339,6 +351,18 @@ int main(int argc, char** argv) {
       },
       "print the section with defaults and exit");
   app.set_version_flag("--version", merlon::dataplane::kVersion);
+  merlon::xdp::PreflightOptions preflight;
+  bool as_json = false;
+  CLI::App* check = app.add_subcommand("preflight", "say what interfaces and engines can do here");
+  check->add_option("--config", preflight.config, "judge whether this configuration can run");
+  check->add_option("interface", preflight.interfaces, "interfaces; none: all, or the configured");
+  check->add_flag("--json", as_json, "for programs");
+  check->add_flag_callback(
+      "--no-trials", [&preflight] { preflight.trials = merlon::xdp::Trials::none; },
+      "attach and bind nothing, not even for a moment");
   CLI11_PARSE(app, argc, argv);
+  if (check->parsed()) {
+    return merlon::dataplane::run_preflight(preflight, as_json);
+  }
   return merlon::dataplane::run(config);
 }
