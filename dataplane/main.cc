@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // merlon-dataplane: answers UDP queries from the published snapshot. Wiring only:
 //   settings -> sockets -> workers (engine + pipeline) <- live snapshot <- control socket
+//                          workers <-> slow path <-> control plane
 // It starts from disk without the control plane and goes on without it. SIGHUP loads what is
 // current, SIGTERM and SIGINT stop.
 #include <pthread.h>
@@ -24,6 +25,7 @@
 #include "dataplane/pipeline/worker.h"
 #include "dataplane/ratelimit/ratelimit.h"
 #include "dataplane/settings/settings.h"
+#include "dataplane/slowpath/slow_path.h"
 #include "dataplane/xdp/preflight.h"
 #include "zones/answer/identity.h"
 #include "zones/base/file.h"
@@ -78,6 +80,9 @@ class DataPlane {
     if (auto done = bind_sockets(); !done) {
       return done;
     }
+    if (auto done = start_slow_path(); !done) {
+      return done;
+    }
     for (size_t i = 0; i < settings_.worker_count; ++i) {
       threads_.emplace_back([this, i] { run(i); });
     }
@@ -91,6 +96,7 @@ class DataPlane {
       thread.join();
     }
     threads_.clear();
+    slow_path_.reset();
     control_.reset();
   }
 
@@ -159,6 +165,18 @@ class DataPlane {
     return {};
   }
 
+  Status start_slow_path() {
+    if (settings_.slow_path_socket.empty()) {
+      return {};
+    }
+    auto started = slowpath::SlowPath::start({.socket = settings_.slow_path_socket}, counters_);
+    if (!started) {
+      return std::unexpected(started.error());
+    }
+    slow_path_ = std::move(*started);
+    return {};
+  }
+
   void pin(size_t index) const {
     if (settings_.cores.empty()) {
       return;
@@ -187,7 +205,7 @@ class DataPlane {
       auto engine = io::UringIo::create(sockets_[index], counters);
       if (engine) {
         note_engine(index, "io_uring", "");
-        pipeline::run_worker(**engine, worker, stop_);
+        serve(**engine, worker);
         return;
       }
       note_engine(index, "mmsg", fmt::format("io_uring refused: {}", engine.error().message));
@@ -195,7 +213,18 @@ class DataPlane {
       note_engine(index, "mmsg", "");
     }
     const auto engine = io::MmsgIo::create(sockets_[index], counters);
-    pipeline::run_worker(*engine, worker, stop_);
+    serve(*engine, worker);
+  }
+
+  template <class Engine>
+  void serve(Engine& engine, pipeline::Worker& worker) {
+    if (slow_path_ == nullptr) {
+      pipeline::run_worker(engine, worker, stop_);
+      return;
+    }
+    slow_path_->attach(worker.index, engine);
+    pipeline::run_worker(engine, worker, stop_, &slow_path_->outlet(worker.index));
+    slow_path_->detach(worker.index);
   }
 
   void note_engine(size_t worker, std::string_view engine, const std::string& note) {
@@ -252,6 +281,7 @@ class DataPlane {
   swap::LiveSlot live_;
   std::vector<stats::WorkerCounters> counters_;
   std::vector<std::vector<io::UdpSocket>> sockets_;  // per worker
+  std::unique_ptr<slowpath::SlowPath> slow_path_;    // nullptr: none
   std::unique_ptr<control::ControlServer> control_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stop_{false};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Per-worker counters. One worker writes its own, anybody reads: relaxed atomics without locked
-// instructions, each worker's on cache lines of its own.
+// instructions, each worker's on cache lines of its own. What becomes of relayed queries the slow
+// path's thread counts, and no worker does: each counter has one writer.
 #pragma once
 
 #include <array>
@@ -11,6 +12,17 @@
 #include "zones/answer/outcome.h"
 
 namespace merlon::stats {
+
+// What becomes of the packets that are offered to the slow path. The first two the worker counts,
+// the others the slow path's thread; slow_path_unmatched with worker 0, whoever asked.
+#define MERLON_SLOW_PATH_COUNTERS(X)                                             \
+  X(slow_path_full, "not relayed: the slow path had no room")                    \
+  X(slow_path_refused, "not relayed: no slow path, or the source has its share") \
+  X(slow_path_replies, "the control plane's answers handed to the kernel")       \
+  X(slow_path_expired, "relayed, not answered in time: SERVFAIL")                \
+  X(slow_path_lost, "relayed when the control plane went away: SERVFAIL")        \
+  X(slow_path_unmatched, "an answer of the control plane that nobody waits for") \
+  X(drop_slow_path_send, "the kernel or the port refused a late reply")
 
 // What the engines count besides the outcomes of answer/outcome.h. The drops are packets that the
 // answer logic never saw, or replies that never left.
@@ -27,7 +39,8 @@ namespace merlon::stats {
   X(drop_send_failed, "the kernel refused the reply")                               \
   X(rate_limit_would_limit, "over the rate limit, answered all the same (dry run)") \
   X(receive_errors, "the kernel ended or failed a receive; it was armed again")     \
-  X(buffers_exhausted, "all receive buffers were in use for a moment")
+  X(buffers_exhausted, "all receive buffers were in use for a moment")              \
+  MERLON_SLOW_PATH_COUNTERS(X)
 
 enum class IoCounter : uint8_t {
 #define MERLON_X(name, text) name,
@@ -42,7 +55,7 @@ struct alignas(64) WorkerCounters {
   std::array<std::atomic<uint64_t>, answer::kOutcomeCount> outcomes{};
   std::array<std::atomic<uint64_t>, kIoCounterCount> io{};
 
-  // Only the worker that owns the counters calls these.
+  // Only the one writer of the counter calls these.
   void add(answer::Outcome outcome, uint64_t count = 1) {
     bump(outcomes[static_cast<size_t>(outcome)], count);
   }

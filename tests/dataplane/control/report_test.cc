@@ -59,7 +59,14 @@ TEST(Report, IoCountersHaveTheNamesThatMonitoringKnows) {
                                        "drop_send_failed",
                                        "rate_limit_would_limit",
                                        "receive_errors",
-                                       "buffers_exhausted"};
+                                       "buffers_exhausted",
+                                       "slow_path_full",
+                                       "slow_path_refused",
+                                       "slow_path_replies",
+                                       "slow_path_expired",
+                                       "slow_path_lost",
+                                       "slow_path_unmatched",
+                                       "drop_slow_path_send"};
   EXPECT_EQ(names, expected);
   EXPECT_EQ(stats::to_string(IoCounter::count_), "unknown");
 }
