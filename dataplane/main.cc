@@ -22,9 +22,12 @@
 #include "dataplane/io/mmsg_io.h"
 #include "dataplane/io/uring_io.h"
 #include "dataplane/pipeline/worker.h"
+#include "dataplane/ratelimit/ratelimit.h"
 #include "dataplane/settings/settings.h"
 #include "dataplane/xdp/preflight.h"
+#include "zones/answer/identity.h"
 #include "zones/base/file.h"
+#include "zones/cookie/cookie.h"
 
 namespace merlon::dataplane {
 namespace {
@@ -59,6 +62,9 @@ class DataPlane {
       return in(settings_.manifest_key_file, key.error());
     }
     trusted_ = *key;
+    if (auto done = prepare_answering(); !done) {
+      return done;
+    }
     started_ = std::time(nullptr);
     load();  // an error is said and kept for `status`; the control plane may publish later
     // Before the UDP sockets: they would share the port with a data plane that runs already, and
@@ -102,6 +108,33 @@ class DataPlane {
   }
 
  private:
+  // What is answered with besides lists: names, cookies, the rate limit.
+  Status prepare_answering() {
+    identity_ = answer::Identity(settings_.identity, settings_.version);
+    if (settings_.cookies) {
+      secrets_ = cookie::Secrets::random();
+      if (!settings_.cookie_secret_file.empty()) {
+        const auto text = read_file(settings_.cookie_secret_file, 4096);
+        if (!text) {
+          return in("cookie_secret_file", text.error());
+        }
+        const auto secrets = cookie::parse_secrets(as_text(*text));
+        if (!secrets) {
+          return in(settings_.cookie_secret_file, secrets.error());
+        }
+        secrets_ = *secrets;
+      }
+      services_.secrets = &secrets_;
+    }
+    const RateLimit& limit = settings_.rate_limit;
+    if (limit.per_second != 0) {
+      limiter_ = ratelimit::Limiter::make({.per_second = limit.per_second, .slip = limit.slip});
+      services_.limiter = limiter_.get();
+      services_.limit_dry_run = limit.dry_run;
+    }
+    return {};
+  }
+
   Status bind_sockets() {
     for (const io::Endpoint& endpoint : settings_.listen) {
       if (auto free = io::UdpSocket::wait_until_free(endpoint); !free) {
@@ -143,11 +176,13 @@ class DataPlane {
   void run(size_t index) {
     pin(index);
     stats::WorkerCounters& counters = counters_[index];
-    pipeline::Worker worker{
-        .index = index,
-        .live = live_,
-        .counters = counters,
-        .limits = {.transport = answer::Transport::udp, .udp_size_max = settings_.udp_size_max}};
+    pipeline::Worker worker{.index = index,
+                            .live = live_,
+                            .counters = counters,
+                            .limits = {.transport = answer::Transport::udp,
+                                       .udp_size_max = settings_.udp_size_max,
+                                       .identity = &identity_},
+                            .services = services_};
     if (settings_.engine != Engine::mmsg) {
       auto engine = io::UringIo::create(sockets_[index], counters);
       if (engine) {
@@ -210,6 +245,10 @@ class DataPlane {
   Settings settings_;
   snapshot::Directory directory_;
   snapshot::PublicKey trusted_{};
+  answer::Identity identity_;
+  cookie::Secrets secrets_;
+  std::unique_ptr<ratelimit::Limiter> limiter_;
+  pipeline::Services services_;
   swap::LiveSlot live_;
   std::vector<stats::WorkerCounters> counters_;
   std::vector<std::vector<io::UdpSocket>> sockets_;  // per worker
