@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "zones/base/assert.h"
+#include "zones/base/checksum.h"
 
 namespace merlon::wire {
 
@@ -149,37 +150,7 @@ void Writer::patch_u16(size_t at, uint16_t value) {
 }
 
 uint16_t checksum_partial(Bytes bytes) {
-  // RFC 1071 section 2: the sum does not depend on the order of the bytes within a word, so the
-  // machine's own order is summed and turned around once at the end.
-  const uint8_t* at = bytes.data();
-  size_t left = bytes.size();
-  uint64_t sum = 0;
-  for (; left >= 8; at += 8, left -= 8) {  // four words a step; carries gather in the upper half
-    uint64_t words;
-    std::memcpy(&words, at, sizeof words);
-    sum += (words & 0xffffffff) + (words >> 32);
-  }
-  if ((left & 4) != 0) {
-    uint32_t words;
-    std::memcpy(&words, at, sizeof words);
-    sum += words;
-    at += 4;
-  }
-  if ((left & 2) != 0) {
-    uint16_t word;
-    std::memcpy(&word, at, sizeof word);
-    sum += word;
-    at += 2;
-  }
-  if ((left & 1) != 0) {
-    sum += *at;  // the first byte of its word
-  }
-  static_assert(std::endian::native == std::endian::little);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);  // at most 0x1'ffff
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return __builtin_bswap16(static_cast<uint16_t>(sum));
+  return __builtin_bswap16(checksum::fold(checksum::sum(bytes)));
 }
 
 }  // namespace merlon::wire
