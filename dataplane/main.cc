@@ -20,6 +20,8 @@
 
 #include "dataplane/control/control.h"
 #include "dataplane/control/report.h"
+#include "dataplane/dpdk/eal.h"
+#include "dataplane/dpdk/ports.h"
 #include "dataplane/io/mmsg_io.h"
 #include "dataplane/io/uring_io.h"
 #include "dataplane/pipeline/worker.h"
@@ -77,7 +79,7 @@ class DataPlane {
       return std::unexpected(control.error());
     }
     control_ = std::move(*control);
-    if (auto done = bind_sockets(); !done) {
+    if (auto done = settings_.engine == Engine::dpdk ? open_ports() : bind_sockets(); !done) {
       return done;
     }
     if (auto done = start_slow_path(); !done) {
@@ -98,6 +100,8 @@ class DataPlane {
     threads_.clear();
     slow_path_.reset();
     control_.reset();
+    ports_.reset();
+    dpdk::stop_eal();
   }
 
   std::string load() {
@@ -177,6 +181,16 @@ class DataPlane {
     return {};
   }
 
+  Status open_ports() {
+    auto ports = dpdk::Ports::open(settings_.dpdk, counters_);
+    if (!ports) {
+      return std::unexpected(ports.error());
+    }
+    const std::lock_guard lock(facts_);
+    ports_ = std::move(*ports);
+    return {};
+  }
+
   void pin(size_t index) const {
     if (settings_.cores.empty()) {
       return;
@@ -201,6 +215,10 @@ class DataPlane {
                                        .udp_size_max = settings_.udp_size_max,
                                        .identity = &identity_},
                             .services = services_};
+    if (ports_ != nullptr) {
+      run_on_ports(index, worker);
+      return;
+    }
     if (settings_.engine != Engine::mmsg) {
       auto engine = io::UringIo::create(sockets_[index], counters);
       if (engine) {
@@ -225,6 +243,21 @@ class DataPlane {
     slow_path_->attach(worker.index, engine);
     pipeline::run_worker(engine, worker, stop_, &slow_path_->outlet(worker.index));
     slow_path_->detach(worker.index);
+  }
+
+  void run_on_ports(size_t index, pipeline::Worker& worker) {
+    const auto engine = ports_->enter(index);
+    note_engine(index, engine ? "dpdk" : "none", engine ? "" : engine.error().message);
+    if (engine) {
+      serve(**engine, worker);
+      ports_->leave(index);
+    }
+  }
+
+  // What the ports are and have counted; none before they are open.
+  std::vector<stats::PortReport> port_reports() {
+    const std::lock_guard lock(facts_);
+    return ports_ == nullptr ? std::vector<stats::PortReport>{} : ports_->report();
   }
 
   void note_engine(size_t worker, std::string_view engine, const std::string& note) {
@@ -252,15 +285,17 @@ class DataPlane {
       return load();
     }
     if (command == "stats") {
-      return control::stats_json(generation, counters_);
+      return control::stats_json(generation, counters_, port_reports());
     }
     if (command == "status") {
+      auto ports = port_reports();
       const std::lock_guard lock(facts_);
       control::StatusFacts facts{.version = kVersion,
                                  .engine = engine_text(),
                                  .engine_note = engine_note_,
                                  .worker_count = settings_.worker_count,
                                  .listen = listen_,
+                                 .ports = std::move(ports),
                                  .started = started_,
                                  .loaded = loaded_,
                                  .last_load_error = last_load_error_,
@@ -282,6 +317,7 @@ class DataPlane {
   std::vector<stats::WorkerCounters> counters_;
   std::vector<std::vector<io::UdpSocket>> sockets_;  // per worker
   std::unique_ptr<slowpath::SlowPath> slow_path_;    // nullptr: none
+  std::unique_ptr<dpdk::Ports> ports_;               // instead of them: the dpdk engine
   std::unique_ptr<control::ControlServer> control_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stop_{false};

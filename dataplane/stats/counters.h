@@ -40,6 +40,19 @@ namespace merlon::stats {
   X(rate_limit_would_limit, "over the rate limit, answered all the same (dry run)") \
   X(receive_errors, "the kernel ended or failed a receive; it was armed again")     \
   X(buffers_exhausted, "all receive buffers were in use for a moment")              \
+  X(drop_not_ours, "frames that are no queries to us, and no exception path")       \
+  X(drop_frame_truncated, "frame ends before the length that its IP says")          \
+  X(drop_frame_ip_header, "IP header impossible")                                   \
+  X(drop_frame_ip_checksum, "IPv4 header checksum wrong")                           \
+  X(drop_frame_ip_options, "IPv4 options malformed, or a source route")             \
+  X(drop_frame_udp_length, "UDP length impossible")                                 \
+  X(drop_frame_udp_checksum, "UDP checksum wrong, or none on IPv6")                 \
+  X(drop_frame_source_address, "source address is no host's, or our own")           \
+  X(to_kernel, "frames handed to the exception path")                               \
+  X(drop_to_kernel, "frames that the exception path had no room for")               \
+  X(from_kernel, "frames of the kernel sent on a port")                             \
+  X(drop_from_kernel, "frames of the kernel that a port did not take")              \
+  X(late_replies, "replies sent after their burst")                                 \
   MERLON_SLOW_PATH_COUNTERS(X)
 
 enum class IoCounter : uint8_t {
