@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was measured, as tables for people and as a picture."""
+
+import pathlib
+
+from harness.load import LOSS_MAX, median
+from harness.machine import Missing
+
+
+def number(value, digits=0):
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def share(value):
+    return "-" if value is None else f"{value:.0%}"
+
+
+def table(title, header, rows):
+    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
+    print(f"\n{title}")
+    for row in [header, *rows]:
+        print("  ".join(str(cell).ljust(width) if i == 0 else str(cell).rjust(width)
+                        for i, (cell, width) in enumerate(zip(row, widths))).rstrip())
+    print(end="", flush=True)
+
+
+def loads(results):
+    """One line per server: `results` is {server: {...}} as bench/run keeps it."""
+    header = ("server", f"answers/s at <= {LOSS_MAX:.1%} loss", "least", "most", "all sent",
+              "p50 us", "p99 us", "p99.9 us", "us/answer", "server", "softirq", "client",
+              "UDP sum", "bottleneck")
+    rows = []
+    for name, got in results.items():
+        best = got["best"]
+        rates = [one["answers_per_s"] for one in best]
+        latency = got.get("latency", {}).get("probe", {})
+        sums = sorted({kind for one in best for kind in one["probe"]["udp_checksums"]})
+        core = median([one["server_core"] for one in best])
+        rows.append((
+            name, number(median(rates)), number(min(rates, default=None)),
+            number(max(rates, default=None)),
+            number(median([one["answers_per_s"] for one in got["most"]])),
+            number(latency.get("p50_us"), 1), number(latency.get("p99_us"), 1),
+            number(latency.get("p99.9_us"), 1),
+            number(median([one.get("server_core_us_per_answer") for one in best]), 2),
+            share(core), share(median([one.get("server_core_softirq") for one in best])),
+            share(median([one["client_core"] for one in best])), ", ".join(sums),
+            most_frequent(one["bottleneck"] for one in best)))
+    table("UDP over a veth pair, kxdpgun (rates: median, least and most of the rounds; latency at "
+          "half of the rate)", header, rows)
+
+
+def most_frequent(words):
+    words = list(words)
+    return max(set(words), key=words.count) if words else "-"
+
+
+def dnsperf(results):
+    header = ("server", "answers/s", "average us", "us/answer", "server", "client", "bottleneck")
+    table("UDP over a veth pair, dnsperf (closed loop, 256 outstanding)", header, [
+        (name, number(median([one["answers_per_s"] for one in got])),
+         number(median([one["average_latency_us"] for one in got]), 1),
+         number(median([one.get("server_core_us_per_answer") for one in got]), 2),
+         share(median([one["server_core"] for one in got])),
+         share(median([one["client_core"] for one in got])),
+         most_frequent(one["bottleneck"] for one in got)) for name, got in results.items()])
+
+
+def tcp(got):
+    header = ("server", "answers/s", "Gbit/s", "CPU us/answer", "server", "client", "bottleneck")
+    table("TCP over loopback, one name with 4000 A, merlon-tcp-load", header, [
+        (name, number(median([one["answers_per_s"] for one in own])),
+         number(median([8e-9 * one["bytes_per_s"] for one in own]), 1),
+         number(median([one["server_process_us_per_answer"] for one in own]), 1),
+         share(median([one["server_core"] for one in own])),
+         share(median([one["client_core"] for one in own])),
+         most_frequent(one["bottleneck"] for one in own))
+        for name, own in got["samples"].items()])
+
+
+def memory(got):
+    header = ("program", "million/s", "least", "most", "ns each")
+    rows = []
+    for name, rounds in got["rounds"].items():
+        rates = [one["answers_per_s"] for one in rounds]
+        rows.append((name, number(median(rates) / 1e6, 2), number(min(rates) / 1e6, 2),
+                     number(max(rates) / 1e6, 2), number(1e9 / median(rates), 1)))
+    table(f"Packet path alone, one core: {got['packets']:,} packets, {got['names']:,} names, "
+          f"{got['sources']:,} source prefixes; {got['judged_replies']:,} replies compared byte "
+          "by byte", header, rows)
+    stages = got["rounds"]["merlon-dpdk"][-1].get("stages")
+    if stages:
+        print(f"stages: {stages}", flush=True)
+
+
+def plot(path, samples, best):
+    """Offered rate against loss and latency. Raises Missing without matplotlib."""
+    try:
+        import matplotlib  # pylint: disable=import-outside-toplevel
+        matplotlib.use("Agg")
+        from matplotlib import pyplot  # pylint: disable=import-outside-toplevel
+    except ImportError:
+        raise Missing("python3-matplotlib is not installed: tools/setup test") from None
+    figure, (loss, latency) = pyplot.subplots(2, 1, sharex=True, figsize=(9, 8))
+    for name in best:
+        own = sorted((one["queries_per_s"] / 1000, 100 * one["loss"],
+                      one["probe"].get("p99_us")) for one in samples
+                     if one["server"] == name and one["client"] == "kxdpgun"
+                     and one["queries_per_s"])
+        if not own:
+            continue
+        line, = loss.plot([x for x, _, _ in own], [max(y, 0.001) for _, y, _ in own], ".-",
+                          label=name, linewidth=1)
+        seen = [(x, z) for x, _, z in own if z is not None]
+        latency.plot([x for x, _ in seen], [z for _, z in seen], ".-", label=name, linewidth=1,
+                     color=line.get_color())
+    loss.axhline(100 * LOSS_MAX, color="gray", linestyle=":")
+    loss.set_yscale("log")
+    loss.set_ylabel("queries without answer, %")
+    loss.legend(fontsize="small")
+    loss.grid(alpha=0.3)
+    latency.set_yscale("log")
+    latency.set_ylabel("p99 of the probe beside the load, us")
+    latency.set_xlabel("offered, thousand queries a second")
+    latency.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(pathlib.Path(path))
