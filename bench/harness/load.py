@@ -133,64 +133,69 @@ class Search:
     """Finds the highest rate at no more than LOSS_MAX. A machine stumbles now and then, so a rate
     counts as carried when one of `tries` runs carries it."""
 
+    REACHED = 0.97  # of the rate asked for: below, the generator gave no more
+
     def __init__(self, loads, seconds, tries=2):
         self.loads, self.seconds, self.tries = loads, seconds, tries
 
+    def everything(self, server):
+        return self.loads.offer(server, EVERYTHING, self.seconds)
+
     def carries(self, server, rate):
-        """The best sample at the rate and whether it passes."""
+        """(the best sample at the rate, whether it was carried, whether it was sent in full)"""
         best = None
         for _ in range(self.tries):
             got = self.loads.offer(server, rate, self.seconds)
-            if best is None or got["loss"] < best["loss"]:
+            if best is None or self._rank(got) > self._rank(best):
                 best = got
-            if got["loss"] <= LOSS_MAX:
-                return got, True
-        return best, False
+            if got["loss"] <= LOSS_MAX and got["queries_per_s"] >= self.REACHED * rate:
+                break
+        return (best, best["loss"] <= LOSS_MAX, best["queries_per_s"] >= self.REACHED * rate)
 
-    def everything(self, server):
-        return self.loads.offer(server, EVERYTHING, self.seconds)
+    @staticmethod
+    def _rank(sample):
+        carried = sample["loss"] <= LOSS_MAX
+        return carried, sample["answers_per_s"] if carried else -sample["loss"]
 
     def whole(self, server, steps):
         """From what is answered when everything is sent, down or up and then between."""
         most = self.everything(server)
         if most["loss"] <= LOSS_MAX:
             return {"most": most, "best": most}
-        rate = most["answers_per_s"] * 0.97
-        best, failed = self._walk(server, rate, 0.9, 1.08, limit=most["queries_per_s"])
+        best, failed = self._walk(server, most["answers_per_s"] * 0.97, 0.9, 1.08)
         for _ in range(steps):
             if best is None or failed is None:
                 break
-            got, passed = self.carries(server, (best["rate_offered"] * failed) ** 0.5)
-            if passed:
-                best = got
-            else:
-                failed = got["rate_offered"]
-        return {"most": most, "best": best}
-
-    def near(self, server, rate, step=1.03):
-        """Where it was found before, give or take a few steps."""
-        best, _ = self._walk(server, rate, 1 / step ** 1.5, step, limit=EVERYTHING)
-        return best
-
-    def _walk(self, server, rate, down, up, limit):
-        """(best passing sample or None, lowest failing rate or None)"""
-        got, passed = self.carries(server, rate)
-        best, failed = (got, None) if passed else (None, rate)
-        for _ in range(6):
-            rate = rate * (up if passed else down)
-            if passed and rate > limit:
-                break
-            got, now = self.carries(server, rate)
-            if now:
-                if not passed:
-                    return got, failed
-                if got["queries_per_s"] < 0.97 * rate:  # the generator gives no more
-                    return (got if got["answers_per_s"] > best["answers_per_s"] else best), None
+            rate = (best["rate_offered"] * failed) ** 0.5
+            got, carried, _ = self.carries(server, rate)
+            if carried:
                 best = got
             else:
                 failed = rate
-                if passed:
-                    break
+        return {"most": most, "best": best}
+
+    def near(self, server, rate):
+        """Where it was found before, give or take a few steps."""
+        return self._walk(server, rate, 0.96, 1.03)[0]
+
+    def _walk(self, server, rate, down, up):
+        """(best carried sample or None, lowest rate that was not carried or None)"""
+        got, carried, sent = self.carries(server, rate)
+        best, failed = (got, None) if carried else (None, rate)
+        while carried and sent:
+            rate *= up
+            got, carried, sent = self.carries(server, rate)
+            if carried and got["answers_per_s"] > best["answers_per_s"]:
+                best = got
+            if not carried:
+                failed = rate
+        for _ in range(8):
+            if best is not None:
+                break
+            failed = rate
+            rate *= down
+            got, carried, _ = self.carries(server, rate)
+            best = got if carried else None
         return best, failed
 
 

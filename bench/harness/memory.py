@@ -86,7 +86,9 @@ class Memory:
                     raise Failure(f"merlon-dataplane on {port} does not start\n"
                                   + process.text()[-4000:])
                 time.sleep(0.1)
-            if status["engine"] != "dpdk" or status["last_load_error"]:
+            if status["engine"] != "dpdk":
+                raise Missing(f"merlon-dataplane gives engine {status['engine']} instead of dpdk")
+            if status["last_load_error"]:
                 raise Failure(f"merlon-dataplane on {port}: {status}")
         except BaseException:
             process.stop()
