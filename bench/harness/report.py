@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was measured, as tables for people and as a picture."""
 
+import json
 import pathlib
+import subprocess
 
 from harness.load import LOSS_MAX, median
-from harness.machine import Missing
+from harness.machine import Failure, Missing
 
 
 def number(value, digits=0):
@@ -93,35 +95,15 @@ def memory(got):
         print(f"stages: {stages}", flush=True)
 
 
-def plot(path, samples, best):
-    """Offered rate against loss and latency. Raises Missing without matplotlib."""
-    try:
-        import matplotlib  # pylint: disable=import-outside-toplevel
-        matplotlib.use("Agg")
-        from matplotlib import pyplot  # pylint: disable=import-outside-toplevel
-    except ImportError:
-        raise Missing("python3-matplotlib is not installed: tools/setup test") from None
-    figure, (loss, latency) = pyplot.subplots(2, 1, sharex=True, figsize=(9, 8))
-    for name in best:
-        own = sorted((one["queries_per_s"] / 1000, 100 * one["loss"],
-                      one["probe"].get("p99_us")) for one in samples
-                     if one["server"] == name and one["client"] == "kxdpgun"
-                     and one["queries_per_s"])
-        if not own:
-            continue
-        line, = loss.plot([x for x, _, _ in own], [max(y, 0.001) for _, y, _ in own], ".-",
-                          label=name, linewidth=1)
-        seen = [(x, z) for x, _, z in own if z is not None]
-        latency.plot([x for x, _ in seen], [z for _, z in seen], ".-", label=name, linewidth=1,
-                     color=line.get_color())
-    loss.axhline(100 * LOSS_MAX, color="gray", linestyle=":")
-    loss.set_yscale("log")
-    loss.set_ylabel("queries without answer, %")
-    loss.legend(fontsize="small")
-    loss.grid(alpha=0.3)
-    latency.set_yscale("log")
-    latency.set_ylabel("p99 of the probe beside the load, us")
-    latency.set_xlabel("offered, thousand queries a second")
-    latency.grid(alpha=0.3)
-    figure.tight_layout()
-    figure.savefig(pathlib.Path(path))
+def plot(path, samples):
+    """Offered rate against loss and latency, drawn by the Python that Debian's packages are for."""
+    points = [{"server": one["server"], "rate": one["queries_per_s"], "loss": one["loss"],
+               "p99_us": one["probe"].get("p99_us")} for one in samples
+              if one["client"] == "kxdpgun" and one["queries_per_s"]]
+    script = pathlib.Path(__file__).with_name("plot.py")
+    done = subprocess.run(["/usr/bin/python3", script, path], capture_output=True, text=True,
+                          input=json.dumps({"loss_max": LOSS_MAX, "points": points}), check=False)
+    if "No module named 'matplotlib'" in done.stderr:
+        raise Missing("python3-matplotlib is not installed: tools/setup test")
+    if done.returncode != 0:
+        raise Failure(f"{path} was not drawn\n{done.stderr}")

@@ -16,7 +16,7 @@ READY_SECONDS = 30
 
 
 class Server:
-    """One way to answer. start() gives a running server that has answered rightly; stop() ends it."""
+    """One way to answer. start() gives a running server that has answered rightly."""
 
     name = ""
     polls = False  # its core is busy even when nothing comes
@@ -210,8 +210,8 @@ zone:
 
 
 class Testpmd(Server):
-    """Not a server: sends each query back as it is, with addresses and ports swapped. What net_af_xdp
-    can carry at all on this machine."""
+    """Not a server: sends each query back as it is, with addresses and ports swapped. What
+    net_af_xdp can carry at all on this machine."""
 
     name = "testpmd-5tswap"
     polls = True

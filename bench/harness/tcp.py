@@ -85,7 +85,7 @@ def sample(bench, server, seconds):
     busy = {core: (after[core][0] - cores[core][0]) / got["seconds"] for core in after}
     server_share, client_share = busy[bench.server_core], busy[bench.client_core]
     return {"server": server.name, "answers_per_s": got["answers"] / got["seconds"],
-            "bytes_per_s": got["reply_bytes"] / got["seconds"],
+            "bytes_per_s": 1e6 * got["megabytes_per_s"],
             "server_process_us_per_answer": 1e6 * used / got["answers"],
             "server_core": round(server_share, 3), "client_core": round(client_share, 3),
             "bottleneck": "both cores" if min(server_share, client_share) >= BUSY else
