@@ -19,6 +19,8 @@
 
 #include "dataplane/control/control.h"
 #include "dataplane/control/report.h"
+#include "dataplane/dpdk/eal.h"
+#include "dataplane/dpdk/ports.h"
 #include "dataplane/io/mmsg_io.h"
 #include "dataplane/io/uring_io.h"
 #include "dataplane/pipeline/worker.h"
@@ -68,7 +70,7 @@ class DataPlane {
       return std::unexpected(control.error());
     }
     control_ = std::move(*control);
-    if (auto done = bind_sockets(); !done) {
+    if (auto done = settings_.engine == Engine::dpdk ? open_ports() : bind_sockets(); !done) {
       return done;
     }
     for (size_t i = 0; i < settings_.worker_count; ++i) {
@@ -85,6 +87,8 @@ class DataPlane {
     }
     threads_.clear();
     control_.reset();
+    ports_.reset();
+    dpdk::stop_eal();
   }
 
   std::string load() {
@@ -125,6 +129,16 @@ class DataPlane {
     return {};
   }
 
+  Status open_ports() {
+    auto ports = dpdk::Ports::open(settings_.dpdk, counters_);
+    if (!ports) {
+      return std::unexpected(ports.error());
+    }
+    const std::lock_guard lock(facts_);
+    ports_ = std::move(*ports);
+    return {};
+  }
+
   void pin(size_t index) const {
     if (settings_.cores.empty()) {
       return;
@@ -147,6 +161,10 @@ class DataPlane {
         .live = live_,
         .counters = counters,
         .limits = {.transport = answer::Transport::udp, .udp_size_max = settings_.udp_size_max}};
+    if (ports_ != nullptr) {
+      run_on_ports(index, worker);
+      return;
+    }
     if (settings_.engine != Engine::mmsg) {
       auto engine = io::UringIo::create(sockets_[index], counters);
       if (engine) {
@@ -160,6 +178,21 @@ class DataPlane {
     }
     const auto engine = io::MmsgIo::create(sockets_[index], counters);
     pipeline::run_worker(*engine, worker, stop_);
+  }
+
+  void run_on_ports(size_t index, pipeline::Worker& worker) {
+    const auto engine = ports_->enter(index);
+    note_engine(index, engine ? "dpdk" : "none", engine ? "" : engine.error().message);
+    if (engine) {
+      pipeline::run_worker(**engine, worker, stop_);
+      ports_->leave(index);
+    }
+  }
+
+  // What the ports are and have counted; none before they are open.
+  std::vector<stats::PortReport> port_reports() {
+    const std::lock_guard lock(facts_);
+    return ports_ == nullptr ? std::vector<stats::PortReport>{} : ports_->report();
   }
 
   void note_engine(size_t worker, std::string_view engine, const std::string& note) {
@@ -187,15 +220,17 @@ class DataPlane {
       return load();
     }
     if (command == "stats") {
-      return control::stats_json(generation, counters_);
+      return control::stats_json(generation, counters_, port_reports());
     }
     if (command == "status") {
+      auto ports = port_reports();
       const std::lock_guard lock(facts_);
       control::StatusFacts facts{.version = kVersion,
                                  .engine = engine_text(),
                                  .engine_note = engine_note_,
                                  .worker_count = settings_.worker_count,
                                  .listen = listen_,
+                                 .ports = std::move(ports),
                                  .started = started_,
                                  .loaded = loaded_,
                                  .last_load_error = last_load_error_,
@@ -212,6 +247,7 @@ class DataPlane {
   swap::LiveSlot live_;
   std::vector<stats::WorkerCounters> counters_;
   std::vector<std::vector<io::UdpSocket>> sockets_;  // per worker
+  std::unique_ptr<dpdk::Ports> ports_;               // instead of them: the dpdk engine
   std::unique_ptr<control::ControlServer> control_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stop_{false};

@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "dataplane/control/report_ports.h"
+
 namespace merlon::control {
 namespace {
 
@@ -44,6 +46,7 @@ std::string status_json(const StatusFacts& facts) {
             {"engine_note", facts.engine_note},
             {"worker_count", facts.worker_count},
             {"listen", facts.listen},
+            {"ports", describe_ports(facts.ports)},
             {"started_unix_s", facts.started},
             {"generation", facts.served == nullptr ? 0 : facts.served->generation()},
             {"loaded_unix_s", facts.loaded},
@@ -54,7 +57,8 @@ std::string status_json(const StatusFacts& facts) {
   return dump(json);
 }
 
-std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounters> workers) {
+std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounters> workers,
+                       std::span<const stats::PortReport> ports) {
   Json json{{"schema_version", 1}, {"generation", generation}};
   json["total"] = counters_json(workers);
   Json each = Json::array();
@@ -62,6 +66,7 @@ std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounter
     each.push_back(counters_json(workers.subspan(i, 1)));
   }
   json["workers"] = std::move(each);
+  json["ports"] = count_ports(ports);
   return dump(json);
 }
 

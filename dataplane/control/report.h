@@ -7,6 +7,7 @@
 #include <string>
 
 #include "dataplane/stats/counters.h"
+#include "dataplane/stats/port_report.h"
 #include "zones/base/error.h"
 #include "zones/snapshot/snapshot.h"
 
@@ -18,14 +19,16 @@ struct StatusFacts {
   std::string engine_note;  // why not the one that was wanted, or ""
   size_t worker_count = 0;
   std::vector<std::string> listen;
-  int64_t started = 0;  // Unix seconds
+  std::vector<stats::PortReport> ports;  // of the dpdk engine
+  int64_t started = 0;                   // Unix seconds
   int64_t loaded = 0;
   std::string last_load_error;  // "" when the last load went well
   const snapshot::Snapshot* served = nullptr;
 };
 
 std::string status_json(const StatusFacts& facts);
-std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounters> workers);
+std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounters> workers,
+                       std::span<const stats::PortReport> ports = {});
 std::string loaded_json(uint64_t generation);
 std::string error_json(const Error& error);
 

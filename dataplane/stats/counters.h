@@ -14,19 +14,33 @@ namespace merlon::stats {
 
 // What the engines count besides the outcomes of answer/outcome.h. The drops are packets that the
 // answer logic never saw, or replies that never left.
-#define MERLON_IO_COUNTERS(X)                                                   \
-  X(rx_packets, "messages received")                                            \
-  X(rx_bytes, "bytes of messages received")                                     \
-  X(tx_packets, "replies handed to the kernel or the port")                     \
-  X(tx_bytes, "bytes of replies")                                               \
-  X(bursts, "bursts answered")                                                  \
-  X(drop_no_snapshot, "nothing was loaded yet")                                 \
-  X(drop_source_port_zero, "a reply to port 0 goes nowhere")                    \
-  X(drop_receive_truncated, "message larger than the receive buffer")           \
-  X(drop_receive_malformed, "the kernel's receive record was unusable")         \
-  X(drop_send_failed, "the kernel refused the reply")                           \
-  X(receive_errors, "the kernel ended or failed a receive; it was armed again") \
-  X(buffers_exhausted, "all receive buffers were in use for a moment")
+#define MERLON_IO_COUNTERS(X)                                                       \
+  X(rx_packets, "messages received")                                                \
+  X(rx_bytes, "bytes of messages received")                                         \
+  X(tx_packets, "replies handed to the kernel or the port")                         \
+  X(tx_bytes, "bytes of replies")                                                   \
+  X(bursts, "bursts answered")                                                      \
+  X(drop_no_snapshot, "nothing was loaded yet")                                     \
+  X(drop_source_port_zero, "a reply to port 0 goes nowhere")                        \
+  X(drop_receive_truncated, "message larger than the receive buffer")               \
+  X(drop_receive_malformed, "the kernel's receive record was unusable")             \
+  X(drop_send_failed, "the kernel refused the reply")                               \
+  X(rate_limit_would_limit, "over the rate limit, answered all the same (dry run)") \
+  X(receive_errors, "the kernel ended or failed a receive; it was armed again")     \
+  X(buffers_exhausted, "all receive buffers were in use for a moment")              \
+  X(drop_not_ours, "frames that are no queries to us, and no exception path")       \
+  X(drop_frame_truncated, "frame ends before the length that its IP says")          \
+  X(drop_frame_ip_header, "IP header impossible")                                   \
+  X(drop_frame_ip_checksum, "IPv4 header checksum wrong")                           \
+  X(drop_frame_ip_options, "IPv4 options malformed, or a source route")             \
+  X(drop_frame_udp_length, "UDP length impossible")                                 \
+  X(drop_frame_udp_checksum, "UDP checksum wrong, or none on IPv6")                 \
+  X(drop_frame_source_address, "source address is no host's, or our own")           \
+  X(to_kernel, "frames handed to the exception path")                               \
+  X(drop_to_kernel, "frames that the exception path had no room for")               \
+  X(from_kernel, "frames of the kernel sent on a port")                             \
+  X(drop_from_kernel, "frames of the kernel that a port did not take")              \
+  X(late_replies, "replies sent after their burst")
 
 enum class IoCounter : uint8_t {
 #define MERLON_X(name, text) name,

@@ -13,6 +13,19 @@ pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(uring REQUIRED IMPORTED_TARGET liburing)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
 pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
+
+# DPDK: its pkg-config file names every library there is; these are those that we call. Drivers are
+# loaded at run time.
+pkg_check_modules(libdpdk REQUIRED libdpdk)
+add_library(dpdk::dpdk INTERFACE IMPORTED)
+target_include_directories(dpdk::dpdk SYSTEM INTERFACE ${libdpdk_INCLUDE_DIRS})
+string(JOIN " " libdpdk_flags ${libdpdk_CFLAGS_OTHER})
+target_compile_options(dpdk::dpdk INTERFACE "SHELL:${libdpdk_flags}")
+foreach(part eal ethdev mbuf mempool ring net kvargs)
+  find_library(dpdk_${part} rte_${part} HINTS ${libdpdk_LIBRARY_DIRS} REQUIRED)
+  target_link_libraries(dpdk::dpdk INTERFACE "${dpdk_${part}}")
+endforeach()
+
 if(MERLON_BUILD_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/dpdk/plan.h"
+
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstring>
+
+namespace merlon::dpdk {
+namespace {
+
+constexpr std::string_view kAfXdp = "af_xdp:";
+constexpr std::string_view kFilterName = "merlon-xdp-filter.o";
+
+// [domain:]bus:device.function, in hexadecimal.
+bool is_pci_address(std::string_view text) {
+  const size_t colons = static_cast<size_t>(std::ranges::count(text, ':'));
+  const size_t dot = text.find('.');
+  return (colons == 1 || colons == 2) && dot != std::string_view::npos && dot + 2 == text.size() &&
+         std::ranges::all_of(
+             text, [](unsigned char c) { return std::isxdigit(c) != 0 || c == ':' || c == '.'; });
+}
+
+// How many queue pairs the kernel's interface has; 0 when its driver does not tell.
+uint32_t queue_count_of(const std::string& interface) {
+  ethtool_channels channels{};
+  channels.cmd = ETHTOOL_GCHANNELS;
+  ifreq request{};
+  interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&channels);
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const int done = ::ioctl(fd, SIOCETHTOOL, &request);
+  ::close(fd);
+  if (done != 0) {
+    return 0;
+  }
+  return std::max(channels.combined_count, std::min(channels.rx_count, channels.tx_count));
+}
+
+Status plan_af_xdp(const dataplane::PortSettings& settings, size_t index, size_t worker_count,
+                   const std::string& program_directory, PortPlan& plan) {
+  const std::string rest = plan.text.substr(kAfXdp.size());
+  const size_t comma = std::min(rest.find(','), rest.size());
+  plan.interface = rest.substr(0, comma);
+  const std::string more = rest.substr(comma);  // with its comma
+  if (plan.interface.empty() || plan.interface.size() >= IFNAMSIZ) {
+    return fail(ErrorCode::invalid_argument, "write af_xdp: and the name of an interface");
+  }
+  if (::if_nametoindex(plan.interface.c_str()) == 0) {
+    return fail(ErrorCode::not_found, "there is no interface {} (ip link shows those there are)",
+                plan.interface);
+  }
+  const uint32_t queues = queue_count_of(plan.interface);
+  if (queues != 0 && queues < worker_count) {
+    return fail(ErrorCode::invalid_argument,
+                "{} has {} queue{} for {} workers, each needs one; set workers to {}, or give it "
+                "more (ethtool -L {} combined {})",
+                plan.interface, queues, queues == 1 ? "" : "s", worker_count, queues,
+                plan.interface, worker_count);
+  }
+  plan.device = fmt::format("net_af_xdp{}", index);
+  plan.arguments =
+      fmt::format("iface={},start_queue=0,queue_count={}", plan.interface, worker_count);
+  if (more.find(",xdp_prog=") == std::string::npos) {
+    if (!settings.xdp_program.empty()) {
+      plan.xdp_program = settings.xdp_program;
+    } else if (settings.exception == dataplane::Exception::none) {
+      plan.xdp_program = fmt::format("{}/{}", program_directory, kFilterName);
+    }
+  }
+  if (!plan.xdp_program.empty()) {
+    if (::access(plan.xdp_program.c_str(), R_OK) != 0) {
+      return fail(ErrorCode::not_found, "BPF object {}: {}; dpdk_xdp_program names another",
+                  plan.xdp_program, std::strerror(errno));
+    }
+    plan.arguments += fmt::format(",xdp_prog={}", plan.xdp_program);
+  }
+  plan.arguments += more;
+  return {};
+}
+
+Status plan_device(PortPlan& plan) {
+  const size_t comma = std::min(plan.text.find(','), plan.text.size());
+  plan.device = plan.text.substr(0, comma);
+  plan.arguments = plan.text.substr(std::min(comma + 1, plan.text.size()));
+  if (is_pci_address(plan.device)) {
+    plan.bus = Bus::pci;
+    if (std::ranges::count(plan.device, ':') == 1) {
+      plan.device = "0000:" + plan.device;
+    }
+    return {};
+  }
+  if (!plan.device.starts_with("net_") && !plan.device.starts_with("virtio_user")) {
+    return fail(ErrorCode::invalid_argument,
+                "write af_xdp:<interface>, a PCI address (0000:03:00.0) or an EAL virtual device "
+                "(net_tap0,iface=dns0)");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<PortPlan>> plan_ports(const dataplane::PortSettings& settings,
+                                         size_t worker_count,
+                                         const std::string& program_directory) {
+  std::vector<PortPlan> result;
+  for (size_t i = 0; i < settings.ports.size(); ++i) {
+    PortPlan plan;
+    plan.text = settings.ports[i];
+    const Status done = plan.text.starts_with(kAfXdp)
+                            ? plan_af_xdp(settings, i, worker_count, program_directory, plan)
+                            : plan_device(plan);
+    if (!done) {
+      return in(fmt::format("port {}", plan.text), done.error());
+    }
+    for (const PortPlan& other : result) {
+      if (other.device == plan.device ||
+          (!plan.interface.empty() && other.interface == plan.interface)) {
+        return fail(ErrorCode::invalid_argument, "port {}: named twice", plan.text);
+      }
+    }
+    result.push_back(std::move(plan));
+  }
+  if (result.empty()) {
+    return fail(ErrorCode::invalid_argument, "dpdk_ports names no port");
+  }
+  return result;
+}
+
+std::string own_directory() {
+  std::array<char, 4096> path{};
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
+  const std::string_view whole(path.data(), size > 0 ? static_cast<size_t>(size) : 0);
+  const size_t slash = whole.rfind('/');
+  return slash == std::string_view::npos ? "." : std::string(whole.substr(0, slash));
+}
+
+}  // namespace merlon::dpdk
