@@ -23,6 +23,7 @@ struct PortPlan {
   std::string arguments;    // of the device, without its name
   std::string interface;    // the kernel's name of an AF_XDP port, else ""
   std::string xdp_program;  // the BPF object of an AF_XDP port, "" for the driver's own
+  uint32_t preloaded = 0;   // packets that the driver takes from each pool at start and keeps
 };
 
 // `program_directory`: where the BPF object is that was built with this program.
