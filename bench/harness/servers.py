@@ -220,7 +220,7 @@ class Testpmd(Server):
     def require(self):
         self.program = program("dpdk-testpmd")
         self.version = f"DPDK {package_version('dpdk')}"
-        self.filter = self.bench.bin / "merlon-bench-udp53.bpf.o"
+        self.filter = self.bench.bin / "merlon-xdp-filter.o"
         if not self.filter.exists():
             raise Missing(f"{self.filter} is not built: it needs clang-19 (tools/setup build)")
 

@@ -16,6 +16,9 @@ inline constexpr size_t kCookieOptionSize = kOptionHeadSize + kClientCookieSize 
 inline constexpr size_t kEdeOptionSize = kOptionHeadSize + 2;
 static_assert(kOptSizeMax == kOptFixedSize + kOptionHeadSize + Identity::kTextSizeMax +
                                  kCookieOptionSize + kEdeOptionSize);
+// Whatever is asked of whatever body fits a message.
+static_assert(wire::kHeaderSize + 259 + snapshot::kBodySizeMax + kOptSizeMax <=
+              wire::kMessageSizeMax);
 
 // Strangers are told no more than that they are strangers, so that nothing is gained by asking in
 // somebody else's name.

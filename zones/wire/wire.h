@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// DNS message constants (RFC 1035, 5001, 6891, 7873, 8914) and cursors that cannot leave their buffer: after
-// the first failure a reader returns zeros and moves nothing, a writer writes nothing, and one
-// ok() at the end tells. Reading and writing are separate types.
+// DNS message constants (RFC 1035, 5001, 6891, 7873, 8914) and cursors that cannot leave their
+// buffer: after the first failure a reader returns zeros and moves nothing, a writer writes
+// nothing, and one ok() at the end tells. Reading and writing are separate types.
 #pragma once
 
 #include <cstddef>
