@@ -17,7 +17,6 @@
 #include <cstring>
 #include <mutex>
 
-#include "zones/base/file.h"
 
 namespace merlon::dpdk {
 namespace {
@@ -130,14 +129,14 @@ std::string own_cores() {
 }
 
 std::vector<std::string> eal_arguments(const EalOptions& options, bool huge_pages) {
-  std::vector<std::string> result = {"merlon-dataplane",
-                                     "--in-memory",
-                                     "--no-telemetry",
-                                     "--log-level=*:warning",
+  std::vector<std::string> result = {"merlon-dataplane", "--no-telemetry", "--log-level=*:warning",
                                      fmt::format("--file-prefix=merlon-{}", ::getpid()),
                                      fmt::format("--lcores={}", own_cores())};
-  if (!huge_pages) {
-    result.insert(result.end(), {"--no-huge", "-m", std::to_string(options.memory_mb)});
+  if (huge_pages) {
+    result.push_back("--in-memory");
+  } else {
+    result.insert(result.end(),
+                  {"--no-shconf", "--no-huge", "-m", std::to_string(options.memory_mb)});
   }
   if (options.pci_devices.empty()) {
     result.push_back("--no-pci");
@@ -203,7 +202,9 @@ bool eal_has_huge_pages() {
 void stop_eal() {
   if (eal().state == EalState::running) {
     eal().state = EalState::stopped;
+    const std::string folder = ::rte_eal_get_runtime_dir();
     ::rte_eal_cleanup();
+    ::rmdir(folder.c_str());  // made at start even when nothing is kept in files
   }
 }
 

@@ -25,7 +25,8 @@ Status set_up(int control, const TapOptions& options) {
   ifreq request = request_for(options.name);
   request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
   std::ranges::copy(options.mac, request.ifr_hwaddr.sa_data);
-  if (::ioctl(control, SIOCSIFHWADDR, &request) != 0) {
+  const bool has_mac = options.mac != std::array<uint8_t, 6>{};
+  if (has_mac && ::ioctl(control, SIOCSIFHWADDR, &request) != 0) {
     return fail_errno(fmt::format("{}: set its address", options.name), errno);
   }
   request = request_for(options.name);

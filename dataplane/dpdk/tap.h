@@ -12,7 +12,7 @@ namespace merlon::dpdk {
 
 struct TapOptions {
   std::string name;
-  std::array<uint8_t, 6> mac{};
+  std::array<uint8_t, 6> mac{};  // all zero: the kernel chooses
   uint16_t mtu = 1500;
 };
 

@@ -72,7 +72,7 @@ TEST_F(ExceptionPathTest, TheKernelAnswersArpWhileWeAnswerQueries) {
 }
 
 TEST_F(ExceptionPathTest, TheTapHasThePortsAddressAndGoesWithThePort) {
-  add_ring_port();
+  add_pcap_port({});
   enter();
   const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   ifreq request{};

@@ -2,12 +2,20 @@
 // What goes wrong when ports are opened is said so that an operator can do something.
 #include <gmock/gmock.h>
 
+#include "dataplane/dpdk/eal.h"
 #include "tests/dataplane/dpdk/port_fixture.h"
 
 namespace merlon::dpdk {
 namespace {
 
 using testing::HasSubstr;
+
+// DPDK stops with the last test.
+class StopDpdk : public testing::Environment {
+ public:
+  void TearDown() override { stop_eal(); }
+};
+const auto* const kStopDpdk = testing::AddGlobalTestEnvironment(new StopDpdk);
 
 class OpenPorts : public PortFixture {
  protected:
