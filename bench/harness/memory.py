@@ -28,6 +28,7 @@ SPARE_BUFFERS = 16384
 SIDE_MIB = 256  # rings, the EAL, the data plane's own segments stay outside
 RATE_LIMIT = 1_000_000_000  # on, and never reached
 CLIENT_COOKIE = 8
+PROFILE_SECONDS = 2
 
 
 class Memory:
@@ -109,6 +110,7 @@ class Memory:
             time.sleep(1.0)
             rates, outcomes = [], {}
             before = self.counters(control_socket)
+            started, cpu = before[0], process.cpu_seconds()
             for _ in range(samples):
                 time.sleep(seconds)
                 after = self.counters(control_socket)
@@ -123,6 +125,7 @@ class Memory:
                     raise Failure(f"{done['answered']} answered, {sent} handed to the port")
                 rates.append(done["answered"] / took)
                 before = after
+            cpu = (process.cpu_seconds() - cpu) / (time.monotonic() - started)
             other = {key: value for key, value in outcomes.items() if value and key != "answered"}
             if other or not outcomes.get("answered"):
                 raise Failure(f"not every query was answered: {other or 'none was'}")
@@ -130,13 +133,19 @@ class Memory:
         finally:
             process.stop()
         return {"server": "merlon-dpdk", "answers_per_s": statistics.median(rates),
-                "samples": rates, "stages": stages}
+                "samples": rates, "cpu": round(cpu, 3), "stages": stages}
 
     @staticmethod
     def stages(control_socket):
-        """The data plane's own account of ns per stage, when it keeps one."""
-        got = control(control_socket, "profile 2")
-        return None if "error" in got else got
+        """The data plane's own account of what each stage costs; None when it keeps none."""
+        got = control(control_socket, f"profile {PROFILE_SECONDS}")
+        if "error" in got:
+            return None
+        deadline = time.monotonic() + 3 * PROFILE_SECONDS
+        while got["running"] and time.monotonic() < deadline:
+            time.sleep(0.1)
+            got = control(control_socket, "profile")
+        return got["stages"]
 
     # testpmd.
 
@@ -161,11 +170,12 @@ class Memory:
                     raise Failure(f"testpmd does not start\n{process.text()[-4000:]}")
                 time.sleep(0.1)
             time.sleep(0.5)
-            times = []
+            times, cpu = [], process.cpu_seconds()
             for _ in range(2):
                 say("show port stats 0")
                 times.append(time.monotonic())
                 time.sleep(seconds)
+            cpu = (process.cpu_seconds() - cpu) / (time.monotonic() - times[0])
             say("quit")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.popen.wait(15)
@@ -176,7 +186,8 @@ class Memory:
         if len(found) < 2:
             raise Failure(f"testpmd gives no statistics\n{process.text()[-4000:]}")
         rate = (int(found[1]) - int(found[0])) / (times[1] - times[0])
-        return {"server": "testpmd-macswap", "answers_per_s": rate, "samples": [rate]}
+        return {"server": "testpmd-macswap", "answers_per_s": rate, "samples": [rate],
+                "cpu": round(cpu, 3)}
 
     # Every byte.
 

@@ -81,20 +81,27 @@ def tcp(got):
 
 
 def memory(got):
-    header = ("program", "million/s", "least", "most", "ns each", "ns without I/O")
+    header = ("program", "million/s", "least", "most", "ns each", "ns without I/O", "core")
     rows = []
     io_ns = 1e9 / median([one["answers_per_s"] for one in got["rounds"]["testpmd-macswap"]])
     for name, rounds in got["rounds"].items():
         rates = [one["answers_per_s"] for one in rounds]
         own_ns = 1e9 / median(rates)
         rows.append((name, number(median(rates) / 1e6, 2), number(min(rates) / 1e6, 2),
-                     number(max(rates) / 1e6, 2), number(own_ns, 1), number(own_ns - io_ns, 1)))
+                     number(max(rates) / 1e6, 2), number(own_ns, 1), number(own_ns - io_ns, 1),
+                     share(median([one["cpu"] for one in rounds]))))
     table(f"Packet path alone, one core: {got['packets']:,} packets, {got['names']:,} names, "
           f"{got['sources']:,} source prefixes; {got['judged_replies']:,} replies compared byte "
           "by byte", header, rows)
     stages = got["rounds"]["merlon-dpdk"][-1].get("stages")
     if stages:
-        print(f"stages: {stages}", flush=True)
+        columns = [key for key in stages[0] if key != "stage"]
+        table("merlon-dpdk by stage", ("stage", *columns),
+              [(one["stage"], *(cell(one[key]) for key in columns)) for one in stages])
+
+
+def cell(value):
+    return number(value, 1) if isinstance(value, float) else str(value)
 
 
 def plot(path, samples):

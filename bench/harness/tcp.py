@@ -95,11 +95,11 @@ def sample(bench, server, seconds):
 
 def measure(bench, rounds, seconds):
     bench.server_core = min(bench.server_core, os.cpu_count() - 1)
-    servers, samples = [], {}
+    servers, lists, samples = [], [], {}
     try:
         for name, prepare in (("merlon-tcp", merlon), ("nsd-tcp", nsd)):
             servers.append(TcpServer(name, bench, prepare))
-        lists = [server.wait() for server in servers]
+            lists.append(servers[-1].wait())  # it has its port before the next looks for one
         if any(values != lists[0] or len(values) != LIST for values in lists):
             raise Failure("the servers' lists differ over TCP")
         for server in servers:

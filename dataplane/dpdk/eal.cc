@@ -17,7 +17,6 @@
 #include <cstring>
 #include <mutex>
 
-
 namespace merlon::dpdk {
 namespace {
 
