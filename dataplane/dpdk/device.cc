@@ -155,8 +155,8 @@ Status set_up_queue(Device& device, uint16_t queue, const rte_eth_dev_info& info
     return fail(ErrorCode::io, "receive queue {}{}{}", queue, because(done),
                 device.plan.interface.empty()
                     ? ""
-                    : fmt::format(" (another XDP program on it? ip link set dev {} xdp off; a bpf "
-                                  "file system at /sys/fs/bpf? memory lock limit? rights?)",
+                    : fmt::format(" (another XDP program on it? ip link set dev {} xdp off; memory "
+                                  "lock limit? rights?)",
                                   device.plan.interface));
   }
   for (const int fd : af_xdp_sockets()) {

@@ -156,6 +156,8 @@ Status initialise(const EalOptions& options) {
   // The memory of AF_XDP rings is locked memory; without the right to raise it the limit stays.
   const rlimit unlimited{.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
   ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
+  // One program on an interface is enough: no dispatcher of libxdp, which needs a bpf file system.
+  ::setenv("LIBXDP_SKIP_DISPATCHER", "1", 0);
   eal().huge_pages = *huge_pages;
   eal().arguments = eal_arguments(options, *huge_pages);
   std::vector<char*> argv;

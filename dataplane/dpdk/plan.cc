@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
-#include <cstring>
+
+#include "dataplane/xdp/attached.h"
+#include "dataplane/xdp/filter.h"
 
 #include "zones/base/file.h"
 
@@ -19,7 +20,6 @@ namespace merlon::dpdk {
 namespace {
 
 constexpr std::string_view kAfXdp = "af_xdp:";
-constexpr std::string_view kFilterName = "merlon-xdp-filter.o";
 
 // [domain:]bus:device.function, in hexadecimal.
 bool is_pci_address(std::string_view text) {
@@ -46,8 +46,21 @@ uint32_t queue_count_of(const std::string& interface) {
   return std::max(channels.combined_count, std::min(channels.rx_count, channels.tx_count));
 }
 
+// Our filter, configured: the path of the object.
+Result<std::string> prepare_program(const dataplane::PortSettings& settings) {
+  const auto object = settings.xdp_program.empty() ? xdp::installed_filter()
+                                                   : Result<std::string>(settings.xdp_program);
+  if (!object) {
+    return object;
+  }
+  return xdp::prepare_filter({.object_path = *object,
+                              .port = settings.port,
+                              .addresses = settings.addresses,
+                              .runtime_directory = settings.runtime_directory});
+}
+
 Status plan_af_xdp(const dataplane::PortSettings& settings, size_t index, size_t worker_count,
-                   const std::string& program_directory, PortPlan& plan) {
+                   PortPlan& plan) {
   const std::string rest = plan.text.substr(kAfXdp.size());
   const size_t comma = std::min(rest.find(','), rest.size());
   plan.interface = rest.substr(0, comma);
@@ -70,22 +83,17 @@ Status plan_af_xdp(const dataplane::PortSettings& settings, size_t index, size_t
   plan.device = fmt::format("net_af_xdp{}", index);
   plan.arguments =
       fmt::format("iface={},start_queue=0,queue_count={}", plan.interface, worker_count);
-  if (more.find(",xdp_prog=") == std::string::npos) {
-    if (!settings.xdp_program.empty()) {
-      plan.xdp_program = settings.xdp_program;
-    } else if (settings.exception == dataplane::Exception::none) {
-      plan.xdp_program = fmt::format("{}/{}", program_directory, kFilterName);
+  // With an exception path the kernel is to see nothing: the driver's own program takes everything.
+  if (settings.exception == dataplane::Exception::none &&
+      more.find(",xdp_prog=") == std::string::npos) {
+    const auto program = prepare_program(settings);
+    if (!program) {
+      return std::unexpected(program.error());
     }
-  }
-  if (!plan.xdp_program.empty()) {
-    if (::access(plan.xdp_program.c_str(), R_OK) != 0) {
-      return fail(ErrorCode::not_found, "BPF object {}: {}; dpdk_xdp_program names another",
-                  plan.xdp_program, std::strerror(errno));
-    }
-    plan.arguments += fmt::format(",xdp_prog={}", plan.xdp_program);
+    plan.arguments += fmt::format(",xdp_prog={}", *program);
   }
   plan.arguments += more;
-  return {};
+  return xdp::detach_stale(plan.interface);
 }
 
 // The packets of a capture file; 0 when it is none, which the driver will say better.
@@ -140,15 +148,13 @@ Status plan_device(PortPlan& plan) {
 }  // namespace
 
 Result<std::vector<PortPlan>> plan_ports(const dataplane::PortSettings& settings,
-                                         size_t worker_count,
-                                         const std::string& program_directory) {
+                                         size_t worker_count) {
   std::vector<PortPlan> result;
   for (size_t i = 0; i < settings.ports.size(); ++i) {
     PortPlan plan;
     plan.text = settings.ports[i];
-    const Status done = plan.text.starts_with(kAfXdp)
-                            ? plan_af_xdp(settings, i, worker_count, program_directory, plan)
-                            : plan_device(plan);
+    const Status done = plan.text.starts_with(kAfXdp) ? plan_af_xdp(settings, i, worker_count, plan)
+                                                      : plan_device(plan);
     if (!done) {
       return in(fmt::format("port {}", plan.text), done.error());
     }
@@ -164,14 +170,6 @@ Result<std::vector<PortPlan>> plan_ports(const dataplane::PortSettings& settings
     return fail(ErrorCode::invalid_argument, "dpdk_ports names no port");
   }
   return result;
-}
-
-std::string own_directory() {
-  std::array<char, 4096> path{};
-  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
-  const std::string_view whole(path.data(), size > 0 ? static_cast<size_t>(size) : 0);
-  const size_t slash = whole.rfind('/');
-  return slash == std::string_view::npos ? "." : std::string(whole.substr(0, slash));
 }
 
 }  // namespace merlon::dpdk

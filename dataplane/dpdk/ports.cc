@@ -35,7 +35,7 @@ EalOptions eal_options(const dataplane::PortSettings& settings, const std::vecto
 
 Result<std::unique_ptr<Ports>> Ports::open(const dataplane::PortSettings& settings,
                                            std::span<stats::WorkerCounters> counters) {
-  const auto plans = plan_ports(settings, counters.size(), own_directory());
+  const auto plans = plan_ports(settings, counters.size());
   if (!plans) {
     return std::unexpected(plans.error());
   }

@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "dataplane/dpdk/dpdk_io.h"
-#include "zones/base/checksum.h"
 
 namespace merlon::dpdk {
 namespace {
@@ -18,11 +17,6 @@ using stats::IoCounter;
 constexpr unsigned kSendTries = 32;
 constexpr unsigned kRingBurst = 32;
 constexpr uint64_t kAttached = RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-
-// The sum of a reply as frame::turn_around() wants it.
-uint16_t message_sum(const io::Packet& packet) {
-  return __builtin_bswap16(checksum::fold(checksum::sum(packet.message, packet.reply_size)));
-}
 
 // What the port has to do to a reply before it sends it.
 void request_checksums(rte_mbuf* mbuf, const frame::Layout& layout) {
@@ -54,7 +48,7 @@ void DpdkIo::send(std::span<io::Packet> burst) {
     const MutableBytes frame{rte_pktmbuf_mtod(mbuf, uint8_t*),
                              size_t{layout.message} + packet.reply_size};
     const frame::Reply reply =
-        frame::turn_around(frame, layout, packet.reply_size, message_sum(packet), queue.checksums);
+        frame::turn_around(frame, layout, packet.reply_size, packet.reply_sum, queue.checksums);
     mbuf->data_off = static_cast<uint16_t>(mbuf->data_off + reply.offset);
     mbuf->data_len = reply.size;
     mbuf->pkt_len = reply.size;

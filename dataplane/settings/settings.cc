@@ -213,6 +213,9 @@ Result<Settings> load_settings(const std::string& path) {
     return in(path, ports.error());
   }
   result.dpdk = std::move(*ports);
+  const size_t slash = result.control_socket.rfind('/');
+  result.dpdk.runtime_directory =
+      slash == std::string::npos ? "." : result.control_socket.substr(0, slash);
   if (result.engine == Engine::dpdk && result.dpdk.ports.empty()) {
     return fail(ErrorCode::invalid_argument, "{}: engine = \"dpdk\" needs dpdk_ports", path);
   }

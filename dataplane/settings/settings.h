@@ -29,6 +29,7 @@ struct PortSettings {
   Idle idle = Idle::sleep;
   std::string xdp_program;                 // BPF object; empty: the one installed beside us
   std::vector<std::string> eal_arguments;  // passed on as they are
+  std::string runtime_directory;           // for files of this run: where the control socket is
 };
 
 struct RateLimit {

@@ -119,7 +119,7 @@ TEST_F(DpdkEngine, RepliesMayFillTheMtu) {
   EXPECT_EQ(address::to_text(packets_[0].source), "192.0.2.10");
   for (io::Packet& packet : std::span(packets_).first(3)) {
     std::memset(packet.message, 0x5a, packet.capacity);
-    packet.reply_size = packet.capacity;
+    reply_with(packet, packet.capacity);
   }
   io_->send(std::span(packets_).first(3));
   const auto replies = sent(0);

@@ -15,6 +15,7 @@
 
 #include "dataplane/dpdk/ports.h"
 #include "tests/dataplane/dpdk/frames.h"
+#include "zones/wire/wire.h"
 
 namespace merlon::dpdk {
 
@@ -78,7 +79,12 @@ class PortFixture : public testing::Test {
     for (size_t i = packet.size * times; i-- > 0;) {
       packet.message[i] = static_cast<uint8_t>(~packet.message[i % packet.size]);
     }
-    packet.reply_size = static_cast<uint32_t>(packet.size * times);
+    reply_with(packet, static_cast<uint32_t>(packet.size * times));
+  }
+  // What is at the message is the reply.
+  static void reply_with(io::Packet& packet, uint32_t size) {
+    packet.reply_size = size;
+    packet.reply_sum = wire::checksum_partial({packet.message, size});
   }
   // Until nothing more comes.
   size_t echo_all() {
