@@ -123,15 +123,15 @@ Status configure(Device& device, const DeviceOptions& options, rte_eth_dev_info&
   return {};
 }
 
-Result<rte_mempool*> make_pool(int socket) {
+Result<rte_mempool*> make_pool(int socket, uint32_t size) {
   static std::atomic<uint32_t> serial{0};
   const std::string name = fmt::format("merlon_{}", serial.fetch_add(1));
-  rte_mempool* pool = ::rte_pktmbuf_pool_create(name.c_str(), kPoolSize, kPoolCacheSize, 0,
+  rte_mempool* pool = ::rte_pktmbuf_pool_create(name.c_str(), size, kPoolCacheSize, 0,
                                                 RTE_MBUF_DEFAULT_BUF_SIZE, socket);
   if (pool == nullptr) {
     const int error = rte_errno;
-    return fail(ErrorCode::io, "no memory for {} packets ({} MB){}; {}", kPoolSize, kPoolSizeMb,
-                because(error),
+    return fail(ErrorCode::io, "no memory for {} packets ({} MB){}; {}", size,
+                (size * kPacketSizeBytes) >> 20, because(error),
                 eal_has_huge_pages() ? "raise vm.nr_hugepages"
                                      : "raise -m in dpdk_eal_arguments, or give it huge pages");
   }
@@ -141,7 +141,7 @@ Result<rte_mempool*> make_pool(int socket) {
 Status set_up_queue(Device& device, uint16_t queue, const rte_eth_dev_info& info,
                     const rte_eth_conf& conf, uint16_t rx_size, uint16_t tx_size) {
   const int socket = ::rte_eth_dev_socket_id(device.id);
-  const auto pool = make_pool(socket);
+  const auto pool = make_pool(socket, kPoolSize + device.plan.preloaded);
   if (!pool) {
     return std::unexpected(pool.error());
   }

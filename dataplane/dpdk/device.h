@@ -19,6 +19,7 @@ namespace merlon::dpdk {
 // path.
 inline constexpr uint32_t kPoolSize = 10239;
 inline constexpr size_t kPoolSizeMb = 27;
+inline constexpr size_t kPacketSizeBytes = 2560;  // what one takes of a pool, with room to spare
 
 struct Device {
   PortPlan plan;

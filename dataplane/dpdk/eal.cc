@@ -2,6 +2,7 @@
 #include "dataplane/dpdk/eal.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <fmt/ranges.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -10,12 +11,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
-
-#include "zones/base/file.h"
 
 namespace merlon::dpdk {
 namespace {
@@ -63,9 +63,15 @@ void listen_to_dpdk() {
   }
 }
 
+// Of a file in /sys, which says that it is longer than it is.
 uint64_t read_number(const std::string& path) {
-  const auto text = read_file(path, 64);
-  return text ? std::strtoull(std::string(as_text(*text)).c_str(), nullptr, 10) : 0;
+  std::array<char, 32> text{};
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const ssize_t size = fd < 0 ? -1 : ::read(fd, text.data(), text.size() - 1);
+  if (fd >= 0) {
+    ::close(fd);
+  }
+  return size <= 0 ? 0 : std::strtoull(text.data(), nullptr, 10);
 }
 
 size_t free_huge_pages_mb() {

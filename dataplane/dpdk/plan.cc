@@ -14,6 +14,8 @@
 #include "dataplane/xdp/attached.h"
 #include "dataplane/xdp/filter.h"
 
+#include "zones/base/file.h"
+
 namespace merlon::dpdk {
 namespace {
 
@@ -94,6 +96,35 @@ Status plan_af_xdp(const dataplane::PortSettings& settings, size_t index, size_t
   return xdp::detach_stale(plan.interface);
 }
 
+// The packets of a capture file; 0 when it is none, which the driver will say better.
+uint32_t count_packets(const std::string& path) {
+  constexpr size_t kFileHeader = 24;
+  constexpr size_t kRecordHeader = 16;
+  constexpr uint64_t kSizeMax = uint64_t{16} << 30;
+  const auto file = read_file(path, kSizeMax);
+  uint32_t count = 0;
+  for (size_t at = kFileHeader; file && at + kRecordHeader <= file->size(); ++count) {
+    uint32_t size = 0;  // in this machine's byte order, as the driver wants it
+    std::memcpy(&size, file->data() + at + 8, sizeof size);
+    at += kRecordHeader + size;
+  }
+  return count;
+}
+
+// net_pcap with infinite_rx=1 gives the packets of rx_pcap again and again, from copies that it
+// takes out of the port's pool.
+uint32_t preloaded_by(const PortPlan& plan) {
+  constexpr std::string_view kFile = "rx_pcap=";
+  const size_t at = plan.arguments.find(kFile);
+  if (!plan.device.starts_with("net_pcap") || at == std::string::npos ||
+      plan.arguments.find("infinite_rx=1") == std::string::npos) {
+    return 0;
+  }
+  const size_t first = at + kFile.size();
+  return count_packets(plan.arguments.substr(
+      first, std::min(plan.arguments.find(',', first), plan.arguments.size()) - first));
+}
+
 Status plan_device(PortPlan& plan) {
   const size_t comma = std::min(plan.text.find(','), plan.text.size());
   plan.device = plan.text.substr(0, comma);
@@ -110,6 +141,7 @@ Status plan_device(PortPlan& plan) {
                 "write af_xdp:<interface>, a PCI address (0000:03:00.0) or an EAL virtual device "
                 "(net_tap0,iface=dns0)");
   }
+  plan.preloaded = preloaded_by(plan);
   return {};
 }
 

@@ -18,9 +18,10 @@ enum class Bus : uint8_t { virtual_device, pci };
 struct PortPlan {
   std::string text;  // as the settings have it
   Bus bus = Bus::virtual_device;
-  std::string device;     // net_af_xdp0, 0000:03:00.0
-  std::string arguments;  // of the device, without its name
-  std::string interface;  // the kernel's name of an AF_XDP port, else ""
+  std::string device;      // net_af_xdp0, 0000:03:00.0
+  std::string arguments;   // of the device, without its name
+  std::string interface;   // the kernel's name of an AF_XDP port, else ""
+  uint32_t preloaded = 0;  // packets that the driver takes from each pool at start and keeps
 };
 
 // Makes an AF_XDP interface ready: our filter configured, one that a killed data plane left

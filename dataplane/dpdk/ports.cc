@@ -22,6 +22,7 @@ EalOptions eal_options(const dataplane::PortSettings& settings, const std::vecto
                      .memory_mb = kMemoryBaseMb + plans.size() * worker_count * kPoolSizeMb,
                      .arguments = settings.eal_arguments};
   for (const PortPlan& plan : plans) {
+    options.memory_mb += (worker_count * plan.preloaded * kPacketSizeBytes) >> 20;
     if (plan.bus == Bus::pci) {
       options.pci_devices.push_back(plan.arguments.empty() ? plan.device
                                                            : plan.device + "," + plan.arguments);

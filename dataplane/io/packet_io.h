@@ -44,10 +44,11 @@ struct Path {
 // Where replies go that were not ready within their burst. Called by one thread, not a worker's.
 class LateReplies {
  public:
-  virtual ~LateReplies() = default;  // tidy: start-up only
+  virtual ~LateReplies() = default;  // tidy: start-up only  // tidy: start-up only
   // False when it could not be taken (a full ring, a full socket); the caller counts it.
   // tidy: start-up only
-  virtual bool send_late(const Path& path, Bytes reply) = 0;
+  // No packet of a burst comes by here, so one virtual call a reply is cheap enough.
+  virtual bool send_late(const Path& path, Bytes reply) = 0;  // tidy: start-up only
 };
 
 // receive() fills up to burst.size() packets and returns how many; it may wait, not longer than

@@ -3,6 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <bit>
+
+#include "zones/base/file.h"
 
 namespace merlon::dpdk {
 namespace {
@@ -38,6 +44,27 @@ TEST(PortPlan, AnAfXdpPortIsAnInterfaceWithAQueueForEachWorker) {
   EXPECT_EQ((*plans)[0].device, "net_af_xdp0");
   EXPECT_EQ((*plans)[0].interface, "lo");
   EXPECT_EQ((*plans)[0].arguments, "iface=lo,start_queue=0,queue_count=1,busy_budget=0");
+}
+
+TEST(PortPlan, CountsThePacketsThatNetPcapKeeps) {
+  const std::string path = testing::TempDir() + fmt::format("plan-{}.pcap", ::getpid());
+  std::vector<uint8_t> file(24, 0);
+  for (const uint8_t size : {uint8_t{60}, uint8_t{1}, uint8_t{100}}) {
+    std::array<uint8_t, 16> header{};
+    header[std::endian::native == std::endian::little ? 8 : 11] = size;
+    file.insert(file.end(), header.begin(), header.end());
+    file.insert(file.end(), size, 0);
+  }
+  ASSERT_TRUE(write_file_durably(path, file).has_value());
+  const auto plans = plan({"net_pcap0,rx_pcap=" + path + ",infinite_rx=1",
+                           "net_pcap1,infinite_rx=1,rx_pcap=" + path, "net_pcap2,rx_pcap=" + path,
+                           "net_pcap3,rx_pcap=nothing-here,infinite_rx=1"});
+  ::unlink(path.c_str());
+  ASSERT_TRUE(plans.has_value()) << plans.error().message;
+  EXPECT_EQ((*plans)[0].preloaded, 3u);
+  EXPECT_EQ((*plans)[1].preloaded, 3u);
+  EXPECT_EQ((*plans)[2].preloaded, 0u);  // read once: no copies
+  EXPECT_EQ((*plans)[3].preloaded, 0u);
 }
 
 TEST(PortPlan, RefusesWhatCannotBe) {
