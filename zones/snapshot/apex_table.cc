@@ -27,8 +27,10 @@ Status ApexTable::build(std::span<const std::shared_ptr<const LoadedZone>> zones
   std::ranges::sort(depths_, std::greater<>());
   depths_.erase(std::unique(depths_.begin(), depths_.end()), depths_.end());
   if (made.size() <= kScannedMax) {
-    std::ranges::sort(made, std::greater<>(), &Entry::depth);
-    entries_ = std::move(made);
+    for (const Entry& entry : made) {
+      entries_.insert(
+          std::ranges::upper_bound(entries_, entry.depth, std::greater<>(), &Entry::depth), entry);
+    }
   } else {
     entries_.resize(std::bit_ceil(made.size() * 2));  // a free slot ends each walk
     slot_mask_ = entries_.size() - 1;
