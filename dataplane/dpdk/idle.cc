@@ -32,15 +32,13 @@ Doorbell::~Doorbell() {
 }
 
 void Doorbell::awake() {
-  asleep_.store(false, std::memory_order_relaxed);
+  asleep_.store(false, std::memory_order_release);
   eventfd_t count = 0;
   ::eventfd_read(fd_, &count);
 }
 
 void Doorbell::wake() {
-  if (asleep_.exchange(false, std::memory_order_relaxed)) {
-    ::eventfd_write(fd_, 1);
-  }
+  ::eventfd_write(fd_, 1);
 }
 
 void Idle::open(dataplane::Idle policy, const Sources& sources, Doorbell& doorbell) {

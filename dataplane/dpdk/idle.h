@@ -15,7 +15,7 @@ namespace merlon::dpdk {
 
 // Wakes a sleeping thread, and costs its ringer no system call while it is awake. The sleeper says
 // announce(), looks once more for work, and only then waits for fd(); the ringer makes its work
-// visible and then rings. Whoever comes second sees the other.
+// visible and then rings. Both exchange the same flag, so whoever comes second sees the other.
 class Doorbell {
  public:
   Doorbell();
@@ -24,14 +24,10 @@ class Doorbell {
   Doorbell& operator=(const Doorbell&) = delete;
 
   int fd() const { return fd_; }
-  void announce() {
-    asleep_.store(true, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-  }
+  void announce() { asleep_.exchange(true, std::memory_order_acq_rel); }
   void awake();
   void ring() {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (asleep_.load(std::memory_order_relaxed)) {
+    if (asleep_.exchange(false, std::memory_order_acq_rel)) {
       wake();
     }
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole frames from one thread to one worker: a ring of fixed slots, one writer, one reader, no
-// lock. An empty ring costs the reader one relaxed load of a line that nobody writes.
+// lock. An empty ring costs the reader one load of a line that nobody writes.
 #pragma once
 
 #include <array>
@@ -34,12 +34,9 @@ class LateRing {
   }
 
   // The reader.
-  bool empty() const { return written_.load(std::memory_order_relaxed) == next_; }
+  bool empty() const { return written_.load(std::memory_order_acquire) == next_; }
   // REQUIRES: !empty().
-  const Slot& front() const {
-    std::atomic_thread_fence(std::memory_order_acquire);
-    return slots_[next_ % kSlotCount];
-  }
+  const Slot& front() const { return slots_[next_ % kSlotCount]; }
   void pop() { read_.store(++next_, std::memory_order_release); }
 
  private:

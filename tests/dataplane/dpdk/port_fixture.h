@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "dataplane/dpdk/ports.h"
-#include "tests/dataplane/dpdk/frames.h"
+#include "tests/support/port_frames.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::dpdk {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/dataplane/dpdk/frames.h"
+#include "tests/support/port_frames.h"
 
 #include <algorithm>
 #include <cstring>
