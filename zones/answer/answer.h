@@ -67,9 +67,10 @@ inline constexpr size_t kStrangerGain = (4 + 2) + 16;
 
 void find_zone(const snapshot::Snapshot& snapshot, const Query& query, Lookup& lookup);
 void find_node(const Query& query, Lookup& lookup);
-// `subject` is nullptr for a source that belongs to no device.
-Reply decide(const Query& query, const Lookup& lookup, const snapshot::Subject* subject,
-             const Limits& limits);
+// `subject` is nullptr for a source that belongs to no device. The reply is filled where it will be
+// used: a copy made at once would wait for the stores before it.
+void decide(const Query& query, const Lookup& lookup, const snapshot::Subject* subject,
+            const Limits& limits, Reply& reply);
 // A reply without a lookup.
 Reply reply_without_lookup(Outcome outcome);
 // The same for what parse_query decided: CHAOS questions about this server get their answer.
