@@ -204,8 +204,7 @@ void look_up(const swap::Live& live, std::span<const uint8_t> pending, BurstStat
 
 void decide(std::span<const uint8_t> pending, const answer::Limits& limits, BurstState& state) {
   for (const uint8_t i : pending) {
-    state.replies[i] =
-        answer::decide(state.queries[i], state.lookups[i], state.subjects[i], limits);
+    answer::decide(state.queries[i], state.lookups[i], state.subjects[i], limits, state.replies[i]);
     const snapshot::Body& body = state.replies[i].body;
     __builtin_prefetch(body.data);
     if (body.size > kCacheLineSize) {

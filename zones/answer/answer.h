@@ -71,9 +71,10 @@ void find_zone(const snapshot::Snapshot& snapshot, const Query& query, Lookup& l
 const snapshot::Node* find_candidate(const Lookup& lookup);
 // `candidate`: what find_candidate said for this lookup, or nullptr.
 void find_node(const Query& query, Lookup& lookup, const snapshot::Node* candidate = nullptr);
-// `subject` is nullptr for a source that belongs to no device.
-Reply decide(const Query& query, const Lookup& lookup, const snapshot::Subject* subject,
-             const Limits& limits);
+// `subject` is nullptr for a source that belongs to no device. The reply is filled where it will be
+// used: a copy made at once would wait for the stores before it.
+void decide(const Query& query, const Lookup& lookup, const snapshot::Subject* subject,
+            const Limits& limits, Reply& reply);
 // A reply without a lookup.
 Reply reply_without_lookup(Outcome outcome);
 // The same for what parse_query decided: CHAOS questions about this server get their answer.
