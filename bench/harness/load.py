@@ -131,12 +131,17 @@ def bottleneck(server, client, polls):
 
 class Search:
     """Finds the highest rate at no more than LOSS_MAX. A machine stumbles now and then, so a rate
-    counts as carried when one of `tries` runs carries it."""
+    counts as carried when one of `tries` runs carries it. When `budget_s` is used up it looks no
+    closer, and takes the first rate that it finds carried."""
 
     REACHED = 0.97  # of the rate asked for: below, the generator gave no more
 
-    def __init__(self, loads, seconds, tries=2):
+    def __init__(self, loads, seconds, budget_s, tries=2):
         self.loads, self.seconds, self.tries = loads, seconds, tries
+        self.until = time.monotonic() + budget_s
+
+    def _late(self):
+        return time.monotonic() > self.until
 
     def everything(self, server):
         return self.loads.offer(server, EVERYTHING, self.seconds)
@@ -148,7 +153,8 @@ class Search:
             got = self.loads.offer(server, rate, self.seconds)
             if best is None or self._rank(got) > self._rank(best):
                 best = got
-            if got["loss"] <= LOSS_MAX and got["queries_per_s"] >= self.REACHED * rate:
+            if self._late() or (got["loss"] <= LOSS_MAX
+                                and got["queries_per_s"] >= self.REACHED * rate):
                 break
         return (best, best["loss"] <= LOSS_MAX, best["queries_per_s"] >= self.REACHED * rate)
 
@@ -164,7 +170,7 @@ class Search:
             return {"most": most, "best": most}
         best, failed = self._walk(server, most["answers_per_s"] * 0.97, 0.9, 1.08)
         for _ in range(steps):
-            if best is None or failed is None:
+            if best is None or failed is None or self._late():
                 break
             rate = (best["rate_offered"] * failed) ** 0.5
             got, carried, _ = self.carries(server, rate)
@@ -182,7 +188,7 @@ class Search:
         """(best carried sample or None, lowest rate that was not carried or None)"""
         got, carried, sent = self.carries(server, rate)
         best, failed = (got, None) if carried else (None, rate)
-        while carried and sent:
+        while carried and sent and not self._late():
             rate *= up
             got, carried, sent = self.carries(server, rate)
             if carried and got["answers_per_s"] > best["answers_per_s"]:
@@ -193,7 +199,7 @@ class Search:
             if best is not None:
                 break
             failed = rate
-            rate *= down
+            rate *= down ** 3 if self._late() else down
             got, carried, _ = self.carries(server, rate)
             best = got if carried else None
         return best, failed
