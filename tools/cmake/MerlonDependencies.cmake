@@ -20,6 +20,8 @@ pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
 pkg_check_modules(libdpdk REQUIRED libdpdk)
 add_library(dpdk::dpdk INTERFACE IMPORTED)
 target_include_directories(dpdk::dpdk SYSTEM INTERFACE ${libdpdk_INCLUDE_DIRS})
+# Its -march would undo MERLON_CPU; its headers need no more than this of it.
+list(TRANSFORM libdpdk_CFLAGS_OTHER REPLACE "^-march=.*" "-msse4.2")
 string(JOIN " " libdpdk_flags ${libdpdk_CFLAGS_OTHER})
 target_compile_options(dpdk::dpdk INTERFACE "SHELL:${libdpdk_flags}")
 foreach(part eal ethdev mbuf mempool ring net kvargs)

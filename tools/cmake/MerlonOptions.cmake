@@ -34,15 +34,6 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   string(STRIP "${MERLON_CPU_WANTS}" MERLON_CPU_WANTS)
 endif()
 
-# Packages that bring an -march of their own (DPDK's does) must not undo that.
-function(merlon_drop_march target)
-  get_target_property(options ${target} INTERFACE_COMPILE_OPTIONS)
-  if(options)
-    list(FILTER options EXCLUDE REGEX "^-march=")
-    set_target_properties(${target} PROPERTIES INTERFACE_COMPILE_OPTIONS "${options}")
-  endif()
-endfunction()
-
 add_library(merlon_flags INTERFACE)
 add_library(merlon::flags ALIAS merlon_flags)
 target_include_directories(merlon_flags INTERFACE "${CMAKE_SOURCE_DIR}")
