@@ -45,7 +45,7 @@ Result<std::unique_ptr<UringIo>> UringIo::create(std::span<const UdpSocket> sock
   return io;
 }
 
-UringIo::~UringIo() {
+void UringIo::tear_down() {
   if (ring_ready_) {
     submit();  // the last replies
     // The kernel takes a ring apart some time after it is closed. What the ring holds of the

@@ -29,7 +29,8 @@ class UringIo : public LateReplies {
   // too old, multishot refused).
   static Result<std::unique_ptr<UringIo>> create(std::span<const UdpSocket> sockets,
                                                  stats::WorkerCounters& counters);
-  ~UringIo() override;
+  // Inline, as all virtual members are: code built with run-time types finds them.
+  ~UringIo() override { tear_down(); }
   UringIo(const UringIo&) = delete;
   UringIo& operator=(const UringIo&) = delete;
 
@@ -61,6 +62,7 @@ class UringIo : public LateReplies {
 
   UringIo(std::span<const UdpSocket> sockets, stats::WorkerCounters& counters)
       : counters_(counters), paths_(sockets) {}
+  void tear_down();
   Status set_up_ring();
   Status set_up_buffers();
   Status add_receivers(std::span<const UdpSocket> sockets);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the data plane does not answer itself comes from the control plane, whatever the engine; when
-the control plane is away or stuck, there is an answer all the same, and nobody else waits."""
+"""What the data plane does not answer itself comes from the control plane, whatever the engine.
+When that is away or stuck, there is an answer all the same, and nobody else waits."""
 
 import os
 import signal

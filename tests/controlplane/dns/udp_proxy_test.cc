@@ -140,7 +140,7 @@ TEST_F(UdpProxyTest, AnswersAsTheRealSourceMaySee) {
     }
   }
   EXPECT_EQ(count(UdpProxyCounter::queries), 54u);
-  EXPECT_EQ(count(UdpProxyCounter::answers), 54u);
+  EXPECT_TRUE(comes_true([&] { return count(UdpProxyCounter::answers) == 54; }));
   EXPECT_EQ(count(UdpProxyCounter::special), 0u);
 }
 
@@ -173,7 +173,7 @@ TEST_F(UdpProxyTest, WhatGetsNoAnswerEndsTheWait) {
   const auto response = plane.ask(make_query({.flags = 0x8000}));
   ASSERT_TRUE(response.has_value());
   EXPECT_TRUE(response->empty());
-  EXPECT_EQ(count(UdpProxyCounter::silent), 2u);
+  EXPECT_TRUE(comes_true([&] { return count(UdpProxyCounter::silent) == 2; }));
 }
 
 TEST_F(UdpProxyTest, WithoutASnapshotItIsServfail) {

@@ -209,7 +209,7 @@ TEST_F(Allocation, OfferingToTheSlowPathAllocatesNothing) {
   for (uint32_t i = 0; i < 1000; ++i) {
     io::Path path;
     path.source = address::Address::v4(i);
-    taken += outlet.offer(path, query) ? 1 : 0;
+    taken += outlet.offer(path, query) ? 1u : 0u;
     if (i % 3 == 0) {
       outlet.pop();
     }
