@@ -33,7 +33,8 @@
 
 namespace merlon::frame {
 
-// Why a frame to our port is dropped: what the kernel would have dropped, by name.
+// Why a frame to our port is dropped: what a kernel socket would not have received, or (the last
+// two, in part) could not have answered.
 #define MERLON_FRAME_DROPS(X)                                                    \
   X(truncated, "the frame ends before the length that its IP header says")       \
   X(ip_header, "IP version wrong, or the packet is shorter than its own header") \
@@ -42,7 +43,7 @@ namespace merlon::frame {
   X(udp_length, "UDP length below 8 or above what the IP packet holds")          \
   X(udp_checksum, "UDP checksum wrong, or none on IPv6")                         \
   X(source_port_zero, "source port 0: a reply goes nowhere")                     \
-  X(source_address, "source is multicast, broadcast, loopback, unspecified or our own")
+  X(source_address, "source is multicast, broadcast, loopback, unspecified, mapped or our own")
 
 enum class Drop : uint8_t {
 #define MERLON_X(name, text) name,

@@ -21,7 +21,7 @@ constexpr std::string_view kExtension = "the kernel reads extension headers";
 constexpr std::string_view kGroupMac = "the kernel takes unicast IP from a group MAC address";
 constexpr std::string_view kBroadcast = "the kernel takes broadcast and multicast";
 constexpr std::string_view kOtherAddress = "the kernel takes every address of its host";
-constexpr std::string_view kNoReply = "received, but a reply cannot leave the host";
+constexpr std::string_view kNoReply = "received, but no reply can reach the sender";
 constexpr std::string_view kGroupSource = "received, but a reply to a group MAC would be flooded";
 
 class Rows {
