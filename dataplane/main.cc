@@ -186,6 +186,9 @@ class DataPlane {
     if (!ports) {
       return std::unexpected(ports.error());
     }
+    for (const std::string& line : xdp::served_modes(settings_.dpdk.ports)) {
+      say(line);
+    }
     const std::lock_guard lock(facts_);
     ports_ = std::move(*ports);
     return {};

@@ -124,9 +124,6 @@ Choice by_driver(const InterfaceFacts& interface) {
 void add_advice(const HostFacts& host, const InterfaceFacts& interface, Choice& choice) {
   std::vector<std::string>& advice = choice.advice;
   const std::string& name = interface.name;
-  if (interface.attached.owner == Owner::serving) {
-    advice.push_back("a data plane serves here now; stop it before another starts");
-  }
   if (interface.attached.owner == Owner::stale) {
     advice.push_back(
         "a filter was left behind by a data plane that was killed; the next start "

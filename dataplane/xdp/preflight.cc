@@ -196,6 +196,10 @@ Result<PreflightReport> preflight(const PreflightOptions& options) {
   for (const std::string& name : names) {
     InterfaceReport found{examine_interface(name, options.trials), {}};
     found.choice = choose_mode(report.host, found.facts);
+    if (found.facts.attached.owner == Owner::serving) {
+      found.choice.advice.emplace_back(
+          "a data plane serves here now; stop it before another starts");
+    }
     report.interfaces.push_back(std::move(found));
   }
   if (!settings) {
@@ -216,6 +220,18 @@ Result<PreflightReport> preflight(const PreflightOptions& options) {
   report.can_run = std::ranges::none_of(
       report.checks, [](const Check& check) { return check.answer == Answer::no; });
   return report;
+}
+
+std::vector<std::string> served_modes(const std::vector<std::string>& ports) {
+  const HostFacts host = examine_host();
+  std::vector<std::string> lines;
+  for (const std::string& port : ports) {
+    if (const auto interface = interface_of(port)) {
+      const InterfaceFacts facts = examine_interface(*interface, Trials::none);
+      lines.push_back(to_text(facts, choose_mode(host, facts)));
+    }
+  }
+  return lines;
 }
 
 }  // namespace merlon::xdp

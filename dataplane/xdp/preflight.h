@@ -45,6 +45,10 @@ struct PreflightReport {
 // Errors: those of load_settings().
 Result<PreflightReport> preflight(const PreflightOptions& options);
 
+// How each AF_XDP port among `ports` is served now, for the log of a data plane that has opened
+// them.
+std::vector<std::string> served_modes(const std::vector<std::string>& ports);
+
 std::string to_text(const PreflightReport& report);
 std::string to_json(const PreflightReport& report);
 
