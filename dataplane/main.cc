@@ -18,7 +18,9 @@
 #include <thread>
 
 #include "dataplane/control/control.h"
+#include "dataplane/control/observe.h"
 #include "dataplane/control/report.h"
+#include "dataplane/dnstap/tap.h"
 #include "dataplane/io/mmsg_io.h"
 #include "dataplane/io/uring_io.h"
 #include "dataplane/pipeline/worker.h"
@@ -35,14 +37,24 @@ void say(std::string_view text) {
   std::fflush(stderr);
 }
 
+std::vector<stats::SubjectTable*> tables_of(std::vector<stats::WorkerCounters>& workers) {
+  std::vector<stats::SubjectTable*> tables;
+  for (stats::WorkerCounters& worker : workers) {
+    tables.push_back(&worker.subjects);
+  }
+  return tables;
+}
+
 // Everything the process holds, in the order it is taken apart.
 class DataPlane {
  public:
   explicit DataPlane(Settings settings)
       : settings_(std::move(settings)),
         directory_(settings_.snapshot_directory),
-        live_(settings_.worker_count),
         counters_(settings_.worker_count),
+        subjects_(tables_of(counters_)),
+        live_(settings_.worker_count, &subjects_),
+        observer_(counters_, subjects_),
         running_(static_cast<std::ptrdiff_t>(settings_.worker_count)),
         engines_(settings_.worker_count) {}
   ~DataPlane() { stop(); }
@@ -71,6 +83,18 @@ class DataPlane {
     if (auto done = bind_sockets(); !done) {
       return done;
     }
+    if (!settings_.dnstap.path.empty()) {
+      auto tap = dnstap::Tap::start({.target = settings_.dnstap.path,
+                                     .identity = settings_.identity,
+                                     .version = fmt::format("merlon-dataplane {}", kVersion),
+                                     .sample = settings_.dnstap.sample,
+                                     .worker_count = settings_.worker_count});
+      if (!tap) {
+        return std::unexpected(tap.error());
+      }
+      const std::lock_guard lock(facts_);
+      tap_ = std::move(*tap);
+    }
     for (size_t i = 0; i < settings_.worker_count; ++i) {
       threads_.emplace_back([this, i] { run(i); });
     }
@@ -85,6 +109,7 @@ class DataPlane {
     }
     threads_.clear();
     control_.reset();
+    tap_.reset();
   }
 
   std::string load() {
@@ -146,7 +171,8 @@ class DataPlane {
         .index = index,
         .live = live_,
         .counters = counters,
-        .limits = {.transport = answer::Transport::udp, .udp_size_max = settings_.udp_size_max}};
+        .limits = {.transport = answer::Transport::udp, .udp_size_max = settings_.udp_size_max},
+        .sampler = tap_ == nullptr ? nullptr : &tap_->sampler(index)};
     if (settings_.engine != Engine::mmsg) {
       auto engine = io::UringIo::create(sockets_[index], counters);
       if (engine) {
@@ -187,7 +213,15 @@ class DataPlane {
       return load();
     }
     if (command == "stats") {
-      return control::stats_json(generation, counters_);
+      std::vector<control::StatsSection> sections{{"subjects", observer_.subjects_section()}};
+      const std::lock_guard lock(facts_);
+      if (tap_ != nullptr) {
+        sections.push_back({"dnstap", control::dnstap_json(tap_->numbers())});
+      }
+      return control::stats_json(generation, counters_, sections);
+    }
+    if (auto answer = observer_.handle(command)) {
+      return std::move(*answer);
     }
     if (command == "status") {
       const std::lock_guard lock(facts_);
@@ -203,20 +237,24 @@ class DataPlane {
       return control::status_json(facts);
     }
     return control::error_json(
-        Error{ErrorCode::invalid_argument, "unknown command; there are load, status and stats"});
+        Error{ErrorCode::invalid_argument,
+              "unknown command; there are load, status, stats, top, subjects and profile"});
   }
 
   Settings settings_;
   snapshot::Directory directory_;
   snapshot::PublicKey trusted_{};
-  swap::LiveSlot live_;
   std::vector<stats::WorkerCounters> counters_;
+  stats::SubjectRegistry subjects_;
+  swap::LiveSlot live_;
+  control::Observer observer_;
   std::vector<std::vector<io::UdpSocket>> sockets_;  // per worker
   std::unique_ptr<control::ControlServer> control_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stop_{false};
   std::latch running_;                // until every worker has its engine
   std::mutex facts_;                  // the members below
+  std::unique_ptr<dnstap::Tap> tap_;  // when it is wanted; made before the workers
   std::vector<std::string> engines_;  // per worker; "" until it runs
   std::string engine_note_;
   std::vector<std::string> listen_;

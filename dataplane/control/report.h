@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "dataplane/dnstap/tap.h"
 #include "dataplane/stats/counters.h"
 #include "zones/base/error.h"
 #include "zones/snapshot/snapshot.h"
@@ -25,7 +28,14 @@ struct StatusFacts {
 };
 
 std::string status_json(const StatusFacts& facts);
-std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounters> workers);
+// A part of the statistics that somebody else counts: ports, a program in the kernel, dnstap.
+struct StatsSection {
+  std::string_view name;
+  std::string json;  // an object or array; numbers that only grow, by name
+};
+std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounters> workers,
+                       std::span<const StatsSection> sections = {});
+std::string dnstap_json(const dnstap::TapNumbers& numbers);
 std::string loaded_json(uint64_t generation);
 std::string error_json(const Error& error);
 

@@ -20,6 +20,7 @@ struct BurstState {
   std::array<answer::Reply, io::kBurstMax> replies;
   std::array<answer::Outcome, io::kBurstMax> outcomes;
   std::array<const snapshot::Subject*, io::kBurstMax> subjects;
+  std::array<uint32_t, io::kBurstMax> slots;  // where the subject's numbers are
   // Positions of the packets that go on to the next stage.
   std::array<uint8_t, io::kBurstMax> pending;
 };

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 
+#include "dataplane/dnstap/sampler.h"
 #include "dataplane/io/packet_io.h"
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/stats/counters.h"
@@ -20,14 +21,20 @@ struct Worker {
   swap::LiveSlot& live;
   stats::WorkerCounters& counters;
   answer::Limits limits;
+  dnstap::Sampler* sampler = nullptr;  // when queries are to be sampled
 };
 
 // One turn: a burst, if there is one. Returns the number of packets.
 template <io::PacketIo Io>
 size_t run_burst(Io& engine, Worker& worker, std::span<io::Packet> packets, BurstState& state) {
+  stats::StageTimer receiving(worker.counters.stages);
   const std::span<io::Packet> burst = packets.first(engine.receive(packets));
   if (burst.empty()) {
     return 0;
+  }
+  receiving.done(stats::Stage::receive, burst.size());
+  if (worker.sampler != nullptr) {
+    worker.sampler->before(burst);
   }
   const swap::Live* live = worker.live.enter(worker.index);
   if (live != nullptr) {
@@ -36,7 +43,13 @@ size_t run_burst(Io& engine, Worker& worker, std::span<io::Packet> packets, Burs
     drop_burst(burst, worker.counters);
   }
   worker.live.leave(worker.index);  // replies are copies: nothing refers to the snapshot any more
+  stats::StageTimer sending(worker.counters.stages);
+  if (worker.sampler != nullptr) {
+    worker.sampler->after(engine, burst);
+    sending.done(stats::Stage::sample, burst.size());
+  }
   engine.send(burst);
+  sending.done(stats::Stage::send, burst.size());
   return burst.size();
 }
 
