@@ -120,6 +120,7 @@ int run(const std::string& config) {
   if (!dns_server) {
     return give_up("DNS over TCP", dns_server.error());
   }
+  coordinator.watch(**dns_server);
   if (auto started = coordinator.start(); !started) {
     return give_up("start", started.error());
   }
