@@ -82,6 +82,11 @@ Result<Json> subjects_json(Operations& operations, const SubjectsWanted& wanted)
   if (!said) {
     return said;
   }
+  if (!said->is_object() || !said->contains("subjects") || !said->contains("shared")) {
+    return fail(ErrorCode::internal,
+                "the data plane's answer to \"{}\" names no subjects; is it of this version?",
+                command);
+  }
   std::map<Key, uint64_t> tcp;
   for (const SubjectQueries& subject : activity->tcp_subjects) {
     tcp[{subject.account, subject.device}] += subject.queries;
