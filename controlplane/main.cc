@@ -19,7 +19,9 @@
 #include "controlplane/publish/publisher.h"
 #include "controlplane/settings/settings.h"
 #include "controlplane/store/store.h"
+#include "zones/answer/identity.h"
 #include "zones/base/file.h"
+#include "zones/cookie/cookie.h"
 
 namespace merlon::controlplane {
 namespace {
@@ -77,6 +79,18 @@ Result<snapshot::SigningKey> prepare_key(const Settings& settings) {
   return key;
 }
 
+Result<cookie::Secrets> load_cookie_secrets(const std::string& path) {
+  const auto text = read_file(path, 4096);
+  if (!text) {
+    return std::unexpected(text.error());
+  }
+  auto secrets = cookie::parse_secrets(as_text(*text));
+  if (!secrets) {
+    return in(path, secrets.error());
+  }
+  return secrets;
+}
+
 int run(const std::string& config) {
   const auto settings = load_settings(config);
   if (!settings) {
@@ -116,6 +130,14 @@ int run(const std::string& config) {
   dns::ServerOptions dns_options;
   dns_options.listen = settings->dns_listen;
   dns_options.threads = settings->dns_thread_count;
+  dns_options.identity = answer::Identity(settings->identity, settings->version);
+  if (!settings->cookie_secret_file.empty()) {
+    const auto secrets = load_cookie_secrets(settings->cookie_secret_file);
+    if (!secrets) {
+      return give_up("cookie secrets", secrets.error());
+    }
+    dns_options.cookie_secrets = *secrets;
+  }
   auto dns_server = dns::Server::start(dns_options, slot);
   if (!dns_server) {
     return give_up("DNS over TCP", dns_server.error());

@@ -24,8 +24,12 @@
 #include "dataplane/io/mmsg_io.h"
 #include "dataplane/io/uring_io.h"
 #include "dataplane/pipeline/worker.h"
+#include "dataplane/ratelimit/ratelimit.h"
 #include "dataplane/settings/settings.h"
+#include "dataplane/xdp/preflight.h"
+#include "zones/answer/identity.h"
 #include "zones/base/file.h"
+#include "zones/cookie/cookie.h"
 
 namespace merlon::dataplane {
 namespace {
@@ -70,6 +74,9 @@ class DataPlane {
       return in(settings_.manifest_key_file, key.error());
     }
     trusted_ = *key;
+    if (auto done = prepare_answering(); !done) {
+      return done;
+    }
     started_ = std::time(nullptr);
     load();  // an error is said and kept for `status`; the control plane may publish later
     // Before the UDP sockets: they would share the port with a data plane that runs already, and
@@ -126,6 +133,33 @@ class DataPlane {
   }
 
  private:
+  // What is answered with besides lists: names, cookies, the rate limit.
+  Status prepare_answering() {
+    identity_ = answer::Identity(settings_.identity, settings_.version);
+    if (settings_.cookies) {
+      secrets_ = cookie::Secrets::random();
+      if (!settings_.cookie_secret_file.empty()) {
+        const auto text = read_file(settings_.cookie_secret_file, 4096);
+        if (!text) {
+          return in("cookie_secret_file", text.error());
+        }
+        const auto secrets = cookie::parse_secrets(as_text(*text));
+        if (!secrets) {
+          return in(settings_.cookie_secret_file, secrets.error());
+        }
+        secrets_ = *secrets;
+      }
+      services_.secrets = &secrets_;
+    }
+    const RateLimit& limit = settings_.rate_limit;
+    if (limit.per_second != 0) {
+      limiter_ = ratelimit::Limiter::make({.per_second = limit.per_second, .slip = limit.slip});
+      services_.limiter = limiter_.get();
+      services_.limit_dry_run = limit.dry_run;
+    }
+    return {};
+  }
+
   Status bind_sockets() {
     for (const io::Endpoint& endpoint : settings_.listen) {
       if (auto free = io::UdpSocket::wait_until_free(endpoint); !free) {
@@ -167,12 +201,14 @@ class DataPlane {
   void run(size_t index) {
     pin(index);
     stats::WorkerCounters& counters = counters_[index];
-    pipeline::Worker worker{
-        .index = index,
-        .live = live_,
-        .counters = counters,
-        .limits = {.transport = answer::Transport::udp, .udp_size_max = settings_.udp_size_max},
-        .sampler = tap_ == nullptr ? nullptr : &tap_->sampler(index)};
+    pipeline::Worker worker{.index = index,
+                            .live = live_,
+                            .counters = counters,
+                            .limits = {.transport = answer::Transport::udp,
+                                       .udp_size_max = settings_.udp_size_max,
+                                       .identity = &identity_},
+                            .services = services_,
+                            .sampler = tap_ == nullptr ? nullptr : &tap_->sampler(index)};
     if (settings_.engine != Engine::mmsg) {
       auto engine = io::UringIo::create(sockets_[index], counters);
       if (engine) {
@@ -244,6 +280,10 @@ class DataPlane {
   Settings settings_;
   snapshot::Directory directory_;
   snapshot::PublicKey trusted_{};
+  answer::Identity identity_;
+  cookie::Secrets secrets_;
+  std::unique_ptr<ratelimit::Limiter> limiter_;
+  pipeline::Services services_;
   std::vector<stats::WorkerCounters> counters_;
   stats::SubjectRegistry subjects_;
   swap::LiveSlot live_;
@@ -293,6 +333,17 @@ int run(const std::string& config) {
   return 0;
 }
 
+// 0 when the configured engine can run, 1 when not, 2 when the configuration is wrong.
+int run_preflight(const xdp::PreflightOptions& options, bool as_json) {
+  const auto report = xdp::preflight(options);
+  if (!report) {
+    say(report.error().message);
+    return 2;
+  }
+  fmt::print("{}", as_json ? xdp::to_json(*report) : xdp::to_text(*report));
+  return report->can_run ? 0 : 1;
+}
+
 }  // namespace
 }  // namespace merlon::dataplane
 
@@ -308,6 +359,18 @@ int main(int argc, char** argv) {
       },
       "print the section with defaults and exit");
   app.set_version_flag("--version", merlon::dataplane::kVersion);
+  merlon::xdp::PreflightOptions preflight;
+  bool as_json = false;
+  CLI::App* check = app.add_subcommand("preflight", "say what interfaces and engines can do here");
+  check->add_option("--config", preflight.config, "judge whether this configuration can run");
+  check->add_option("interface", preflight.interfaces, "interfaces; none: all, or the configured");
+  check->add_flag("--json", as_json, "for programs");
+  check->add_flag_callback(
+      "--no-trials", [&preflight] { preflight.trials = merlon::xdp::Trials::none; },
+      "attach and bind nothing, not even for a moment");
   CLI11_PARSE(app, argc, argv);
+  if (check->parsed()) {
+    return merlon::dataplane::run_preflight(preflight, as_json);
+  }
   return merlon::dataplane::run(config);
 }

@@ -103,7 +103,7 @@ void write_dnstap(const Json& stats, Exposition& out) {
 
 void write_subjects(const Json& report, Exposition& out) {
   constexpr std::array kCounters{"answered",        "nodata",  "nxdomain", "truncated",
-                                 "refused_by_verb", "refused", "dropped",  "malformed"};
+                                 "refused_by_verb", "refused", "dropped",  "other"};
   out.gauge("merlon_dataplane_subjects", "Devices with numbers of their own.",
             number_of(report, "subject_count"));
   out.gauge("merlon_dataplane_subjects_without_slot",

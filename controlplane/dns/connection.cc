@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "zones/wire/wire.h"
@@ -20,8 +21,6 @@ constexpr size_t kFrameSizeMax = OutputQueue::kPrefixSize + wire::kMessageSizeMa
 constexpr size_t kScratchSize = kFrameSizeMax + kReadSize;
 constexpr unsigned kRoundsPerTurn = 4;
 constexpr size_t kPiecesPerWrite = 256;
-
-constexpr answer::Limits kLimits{.transport = answer::Transport::tcp};
 
 CloseReason reason_of_drop(answer::Outcome outcome) {
   switch (outcome) {
@@ -54,6 +53,7 @@ const snapshot::Subject* find_subject(const snapshot::Snapshot& snapshot,
 
 WorkerContext::WorkerContext(const ServerOptions& the_options, const SnapshotSlot& slot)
     : options(the_options),
+      limits{.transport = answer::Transport::tcp, .identity = &the_options.identity},
       input_bytes_max(the_options.input_bytes_max / the_options.threads),
       snapshots(slot),
       scratch(kScratchSize) {}
@@ -159,13 +159,14 @@ void Connection::answer_message(WorkerContext& context, Bytes message) {
   }
   const MutableBytes head = output_->begin(message);
   answer::Reply reply =
-      answer::answer(*snapshot, message, subject(context), kLimits, context.query);
+      answer::answer(*snapshot, message, subject(context), context.limits, context.query);
+  check_cookie(context);
   std::array<uint8_t, answer::kOptSizeMax> tail;
   if (reply.body.pointer_count != 0 && reply.body.size > OutputQueue::kPatchedMax) {
     answer_in_own_memory(context, message, reply);
   } else {
     const answer::Gathered gathered =
-        answer::compose_gathered(context.query, reply, kLimits, head, tail);
+        answer::compose_gathered(context.query, reply, context.limits, head, tail);
     if (!is_drop(reply.outcome)) {
       output_->commit(gathered, tail, snapshot);
     }
@@ -190,13 +191,32 @@ void Connection::answer_in_own_memory(WorkerContext& context, Bytes message, ans
   const MutableBytes room = MutableBytes(*framed).subspan(OutputQueue::kPrefixSize);
   const size_t copied = std::min(message.size(), OutputQueue::kQuestionEndMax);
   std::memcpy(room.data(), message.data(), copied);
-  const size_t size = answer::compose(context.query, reply, kLimits, room, copied);
+  const size_t size = answer::compose(context.query, reply, context.limits, room, copied);
   if (is_drop(reply.outcome)) {
     return;
   }
   store_be16(framed->data(), static_cast<uint16_t>(size));
   framed->resize(OutputQueue::kPrefixSize + size);
   output_->commit_whole(framed);
+}
+
+// The handshake has proved the source: whatever the cookie, the client gets one that is good. There
+// is room for it behind every body, so that it may come after deciding.
+void Connection::check_cookie(WorkerContext& context) const {
+  answer::Query& query = context.query;
+  if (query.cookie_size == 0 || !context.options.cookie_secrets) {
+    return;
+  }
+  cookie::Check& check = context.cookie;
+  std::copy_n(query.cookie.begin(), cookie::kClientSize, check.client.begin());
+  std::copy_n(query.cookie.begin() + cookie::kClientSize, cookie::kServerSize,
+              check.server.begin());
+  check.server_size = static_cast<uint8_t>(query.cookie_size - cookie::kClientSize);
+  check.source = source_;
+  const auto now = static_cast<uint32_t>(std::time(nullptr));
+  cookie::check_burst(*context.options.cookie_secrets, now, {&check, 1});
+  query.cookie_valid = check.state == cookie::State::valid;
+  query.server_cookie = check.answer.data();
 }
 
 const snapshot::Subject* Connection::subject(WorkerContext& context) {

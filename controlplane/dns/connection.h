@@ -32,6 +32,7 @@ struct WorkerContext {
   WorkerContext(const ServerOptions& the_options, const SnapshotSlot& slot);
 
   const ServerOptions& options;
+  const answer::Limits limits;
   const size_t input_bytes_max;  // this worker's part
   SnapshotReader snapshots;
   WorkerCounters counters;
@@ -39,6 +40,7 @@ struct WorkerContext {
   OutputPool outputs;
   std::vector<uint8_t> scratch;  // where bytes are received
   answer::Query query;
+  cookie::Check cookie;  // of the query
   uint64_t now_ms = 0;
   size_t input_bytes = 0;  // kept by connections
 };
@@ -85,6 +87,7 @@ class Connection : public TimerNode {
   void answer_frames(WorkerContext& context, Input& input);
   void answer_message(WorkerContext& context, Bytes message);
   void answer_in_own_memory(WorkerContext& context, Bytes message, answer::Reply& reply);
+  void check_cookie(WorkerContext& context) const;
   const snapshot::Subject* subject(WorkerContext& context);
   // False when the connection failed; reason() says why.
   bool receive(WorkerContext& context, Input& input);

@@ -29,13 +29,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "controlplane/dns/snapshot_slot.h"
 #include "controlplane/dns/statistics.h"
 #include "controlplane/dns/subject_queries.h"
+#include "zones/answer/identity.h"
 #include "zones/base/error.h"
+#include "zones/cookie/cookie.h"
 
 namespace merlon::dns {
 
@@ -59,6 +62,10 @@ struct ServerOptions {
   size_t input_bytes_max = size_t{64} << 20;
   // What the kernel may queue for a connection before sending it (TCP_NOTSENT_LOWAT).
   uint32_t kernel_unsent_bytes_max = 256u << 10;
+  answer::Identity identity{};  // answers NSID and CHAOS questions; says nothing by default
+  // Cookies are answered when there are secrets: the data plane's, so that what TCP gives is good
+  // over UDP.
+  std::optional<cookie::Secrets> cookie_secrets{};
 };
 
 // Thread-safe after start().

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/settings/settings.h"
 
+#include "zones/answer/identity.h"
 #include "zones/settings/settings.h"
 
 namespace merlon::controlplane {
@@ -35,6 +36,12 @@ constexpr settings::Option kOptions[] = {
     {"generations_kept", Kind::number, "32", 2, 100'000, "snapshots to keep for rollback"},
     {"contact", Kind::text, "\"\"", 0, 0,
      "e-mail or URL for the User-Agent of feed fetches; some publishers require one"},
+    {"identity", Kind::text, "\"\"", 0, 0,
+     "answer to NSID and id.server over TCP, at most 64 bytes; empty: none"},
+    {"version", Kind::text, "\"\"", 0, 0,
+     "answer to version.bind over TCP, at most 64 bytes; empty: refused"},
+    {"cookie_secret_file", Kind::text, "\"\"", 0, 0,
+     "the data plane's file of cookie secrets; empty: no cookies over TCP"},
 };
 
 Status read_test_addresses(const settings::Section& section, compile::Settings& out) {
@@ -86,6 +93,15 @@ Result<Settings> load_settings(const std::string& path) {
   result.dns_thread_count = static_cast<unsigned>(section->number("dns_threads"));
   result.generations_kept = static_cast<size_t>(section->number("generations_kept"));
   result.contact = section->text("contact");
+  result.identity = section->text("identity");
+  result.version = section->text("version");
+  result.cookie_secret_file = section->text("cookie_secret_file");
+  for (const std::string_view key : {"identity", "version"}) {
+    if (section->text(key).size() > answer::Identity::kTextSizeMax) {
+      return fail(ErrorCode::invalid_argument, "{}: {} has more than {} bytes", path, key,
+                  answer::Identity::kTextSizeMax);
+    }
+  }
   return result;
 }
 

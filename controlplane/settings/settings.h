@@ -20,6 +20,9 @@ struct Settings {
   unsigned dns_thread_count = 1;
   size_t generations_kept = 32;
   std::string contact;
+  std::string identity;            // NSID, id.server, hostname.bind; empty: not told
+  std::string version;             // version.bind, version.server; empty: not told
+  std::string cookie_secret_file;  // the data plane's; empty: no cookies over TCP
 
   std::string store_path() const { return state_directory + "/store"; }
   std::string snapshot_path() const { return state_directory + "/snapshots"; }

@@ -5,15 +5,24 @@
 //
 // parse() hands over what a kernel UDP socket bound to the port would have handed over, and nothing
 // else: headers and lengths must agree, IPv4 header and UDP checksums must be right (RFC 768, 791,
-// 1122 section 4.1.3.4, 8200 section 8.1), source addresses must be unicast. Frames that are not a
-// whole UDP datagram to one of our addresses and our port are not ours: they go to the kernel
-// (exception path), which answers ARP, ND, ICMP, TCP and reassembles fragments.
+// 1122 section 4.1.3.4, 8200 section 8.1), source addresses must be those of a host. What to do at
+// the edges (a UDP length shorter than its packet, options, odd sources) is what Linux does, held
+// by a test that gives the same frames to both.
+//
+// First comes the question whether a frame is for us at all: our MAC and IP address, UDP, our port,
+// no fragment. What is not, or is too broken for its port to be known (it ends before the port, the
+// IPv4 header length is below 20), is not ours and goes to the kernel (exception path), which
+// answers ARP, ND, ICMP, TCP, reassembles fragments and counts the broken ones as it always did.
+// Only then comes the question whether it is right; if not, it is dropped with a reason.
 //
 // turn_around() makes the reply: addresses and ports swapped, lengths and checksums set (a real UDP
 // checksum on IPv4 too), VLAN tags kept, IPv4 options left out (RFC 1122 lets a reply go without;
-// the kernel's sockets do so too), TTL 64, DF set, identification 0 (RFC 6864).
+// the kernel's sockets do so too), TTL 64, DF set, identification 0 (RFC 6864), traffic class and
+// flow label 0.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -25,13 +34,14 @@
 namespace merlon::frame {
 
 // Why a frame to our port is dropped: what the kernel would have dropped, by name.
-#define MERLON_FRAME_DROPS(X)                                                          \
-  X(truncated, "the frame ends inside a header or before the length that its IP says") \
-  X(ip_header, "IPv4 header length below 20 or past the packet, or IP version wrong")  \
-  X(ip_checksum, "IPv4 header checksum wrong")                                         \
-  X(udp_length, "UDP length below 8 or not what the IP packet holds")                  \
-  X(udp_checksum, "UDP checksum wrong, or none on IPv6")                               \
-  X(source_port_zero, "source port 0: a reply goes nowhere")                           \
+#define MERLON_FRAME_DROPS(X)                                                    \
+  X(truncated, "the frame ends before the length that its IP header says")       \
+  X(ip_header, "IP version wrong, or the packet is shorter than its own header") \
+  X(ip_checksum, "IPv4 header checksum wrong")                                   \
+  X(ip_options, "IPv4 options malformed, or a source route")                     \
+  X(udp_length, "UDP length below 8 or above what the IP packet holds")          \
+  X(udp_checksum, "UDP checksum wrong, or none on IPv6")                         \
+  X(source_port_zero, "source port 0: a reply goes nowhere")                     \
   X(source_address, "source is multicast, broadcast, loopback, unspecified or our own")
 
 enum class Drop : uint8_t {
@@ -47,14 +57,17 @@ std::string_view explain(Drop drop);
 enum class Verdict : uint8_t {
   query,     // a DNS message for us, at layout.message
   not_ours,  // for the kernel: other protocols and ports, fragments, IPv6 extension headers,
-             // multicast and broadcast, other destinations
-  drop,      // to our port, but nothing a socket would have received: layout.drop says why
+             // CIPSO labels, multicast and broadcast, other destinations
+  drop,      // to our port, but nothing that a socket could answer: layout.drop says why
 };
 
 struct Filter {
   uint16_t port = 53;
-  // Ours; empty: any unicast destination.
-  std::vector<address::Address> addresses;
+  // The port's own; all zero: any unicast destination. Ports that also hand over what is for others
+  // (promiscuous, or behind a switch that floods) need it.
+  std::array<uint8_t, 6> mac{};
+  // Ours, few: they are compared one by one. Empty: any unicast destination.
+  std::vector<address::Address> addresses{};  // tidy: start-up only
 };
 
 // What the port has already checked (receive checksum offload).
@@ -63,7 +76,8 @@ struct Checked {
   bool udp = false;
 };
 
-// Offsets from the frame's first byte.
+// Offsets from the frame's first byte. `drop` is set with Verdict::drop only, the rest with
+// Verdict::query only.
 struct Layout {
   uint16_t ip = 0;
   uint16_t udp = 0;
@@ -93,12 +107,14 @@ struct Reply {
 // The message at layout.message has been replaced by a reply of reply_size bytes, whose ones'
 // complement sum (as if it began at an even address, folded to 16 bits, host order of big-endian
 // words) is message_sum.
-// REQUIRES: parse() said query for this layout; layout.message + reply_size <= frame.size().
+// REQUIRES: parse() said query for this layout; layout.message + reply_size <= frame.size() and
+// <= 65535.
 Reply turn_around(MutableBytes frame, const Layout& layout, size_t reply_size, uint16_t message_sum,
                   Checksums checksums);
 
 // From the headers of a query's frame (its first layout.message bytes) and a message that became
-// ready later: the whole reply frame into `out`. Returns its size, 0 when it does not fit.
+// ready later: the whole reply frame into `out`, checksums complete. Returns its size, 0 when it
+// does not fit.
 size_t build_reply(Bytes query_headers, const Layout& layout, Bytes message, MutableBytes out);
 
 }  // namespace merlon::frame

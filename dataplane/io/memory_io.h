@@ -45,6 +45,12 @@ class MemoryIo {
     return count;
   }
 
+  static Path path_of(const Packet& packet) {
+    Path path;
+    path.source = packet.source;
+    return path;
+  }
+
   void send(std::span<Packet> burst) {
     for (const Packet& packet : burst) {
       if (packet.reply_size == 0) {

@@ -242,6 +242,9 @@ size_t UringIo::reap(std::span<Packet> burst) {
     ++seen;
     if (completion->user_data == kIsSend) {  // good ones do not report
       counters_.add(stats::IoCounter::drop_send_failed);
+      // What a kernel before 6.1 says to a send with an address. A reply that the stack itself
+      // refuses with this error costs later ones a little time, nothing else.
+      send_takes_address_ = send_takes_address_ && completion->res != -EINVAL;
       continue;
     }
     if ((completion->flags & IORING_CQE_F_MORE) == 0) {
@@ -319,7 +322,13 @@ void UringIo::send(std::span<Packet> burst) {
     }
     Sender& sender = senders_[packet.handle];
     sender.payload.iov_len = packet.reply_size;
-    io_uring_prep_sendmsg(entry, sender.fixed_file, &sender.message, MSG_DONTWAIT);
+    if (sender.message.msg_controllen == 0 && send_takes_address_) {
+      io_uring_prep_send(entry, sender.fixed_file, packet.message, packet.reply_size, MSG_DONTWAIT);
+      io_uring_prep_send_set_addr(entry, static_cast<const sockaddr*>(sender.message.msg_name),
+                                  static_cast<uint16_t>(sender.message.msg_namelen));
+    } else {
+      io_uring_prep_sendmsg(entry, sender.fixed_file, &sender.message, MSG_DONTWAIT);
+    }
     entry->flags |= IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
     io_uring_sqe_set_data64(entry, kIsSend);
     leaving_[leaving_count_++] = packet.handle;

@@ -83,6 +83,8 @@ class UringIo {
   // Buffers of replies in the submission queue, the first leaving_count_ of them.
   std::vector<uint32_t> leaving_;  // tidy: start-up only
   size_t leaving_count_ = 0;
+  // A send with an address costs the kernel less than a sendmsg (no msghdr to import).
+  bool send_takes_address_ = true;
 };
 static_assert(PacketIo<UringIo>);
 

@@ -3,10 +3,17 @@
 
 #include <time.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "zones/base/assert.h"
 
 namespace merlon::pipeline {
 namespace {
+
+static_assert(io::kBurstMax <= cookie::kBurstMax);
+static_assert(answer::kClientCookieSize == cookie::kClientSize &&
+              answer::kServerCookieSize == cookie::kServerSize);
 
 using answer::Outcome;
 using io::Packet;
@@ -69,25 +76,106 @@ void prefetch_numbers(const swap::Live& live, std::span<Packet> burst, BurstStat
   }
 }
 
-// Returns how many packets need a lookup.
-size_t admit(std::span<Packet> burst, BurstState& state) {
+// Whether something would be sent.
+bool gets_reply(Outcome so_far) {
+  return so_far == Outcome::count_ || !answer::is_drop(so_far);
+}
+
+// What is decided without a lookup gets its reply here; the slow path's part gets none yet. Returns
+// how many packets need a lookup.
+size_t admit(const answer::Limits& limits, const BurstContext& context, size_t count,
+             BurstState& state) {
   size_t pending = 0;
-  for (size_t i = 0; i < burst.size(); ++i) {
-    const Outcome outcome = state.outcomes[i];
-    if (outcome != Outcome::count_ && answer::is_drop(outcome)) {
-      state.replies[i] = answer::reply_without_lookup(outcome);
-      continue;
+  for (size_t i = 0; i < count; ++i) {
+    answer::Reply& reply = state.replies[i];
+    const Outcome parsed = state.outcomes[i];
+    const snapshot::Subject* subject = state.subjects[i];
+    if (!gets_reply(parsed)) {
+      reply = answer::reply_without_lookup(parsed);
+    } else if (answer::settled_by_access(subject, reply)) {
+      state.outcomes[i] = reply.outcome;
+    } else if (parsed == Outcome::count_) {
+      state.pending[pending++] = static_cast<uint8_t>(i);
+    } else if (context.has_slow_path && answer::is_for_slow_path(parsed) &&
+               subject->verb == snapshot::Verb::pass) {
+      reply = answer::reply_without_lookup(Outcome::relayed);
+      state.relays[state.relay_count++] = {static_cast<uint8_t>(i), parsed};
+    } else {
+      reply = answer::reply_without_lookup(state.queries[i], parsed, limits);
     }
-    if (answer::settled_by_access(state.subjects[i], state.replies[i])) {
-      continue;
-    }
-    if (outcome != Outcome::count_) {
-      state.replies[i] = answer::reply_without_lookup(outcome);
-      continue;
-    }
-    state.pending[pending++] = static_cast<uint8_t>(i);
   }
   return pending;
+}
+
+// Says of every query with a cookie whether it proves the source, and which cookie goes back.
+void check_cookies(const BurstContext& context, std::span<const Packet> burst, BurstState& state) {
+  size_t count = 0;
+  for (size_t i = 0; i < burst.size(); ++i) {
+    const answer::Query& query = state.queries[i];
+    if (query.cookie_size == 0 || !gets_reply(state.outcomes[i])) {
+      continue;
+    }
+    cookie::Check& check = state.checks[count];
+    std::memcpy(check.client.data(), query.cookie.data(), cookie::kClientSize);
+    std::memcpy(check.server.data(), query.cookie.data() + cookie::kClientSize,
+                cookie::kServerSize);
+    check.server_size = static_cast<uint8_t>(query.cookie_size - cookie::kClientSize);
+    check.source = burst[i].source;
+    state.check_packets[count++] = static_cast<uint8_t>(i);
+  }
+  if (count == 0) {
+    return;
+  }
+  cookie::check_burst(*context.services.secrets, context.unix_seconds,
+                      std::span(state.checks).first(count));
+  for (size_t k = 0; k < count; ++k) {
+    answer::Query& query = state.queries[state.check_packets[k]];
+    query.cookie_valid = state.checks[k].state == cookie::State::valid;
+    query.server_cookie = state.checks[k].answer.data();
+  }
+}
+
+// What is over the limit gets a small reply or none in place of its answer, whatever that would be.
+// A valid cookie proves that the source is no victim's. Returns how many packets still need a
+// lookup.
+size_t limit(const BurstContext& context, size_t count, size_t pending_count, BurstState& state,
+             stats::WorkerCounters& counters) {
+  bool limited_any = false;
+  for (size_t i = 0; i < count; ++i) {
+    const answer::Query& query = state.queries[i];
+    if (query.cookie_valid || !gets_reply(state.outcomes[i])) {
+      continue;
+    }
+    const ratelimit::Verdict verdict =
+        context.services.limiter->check(state.probes[i], context.milliseconds, state.slip);
+    if (verdict == ratelimit::Verdict::pass) {
+      continue;
+    }
+    if (context.services.limit_dry_run) {
+      counters.add(stats::IoCounter::rate_limit_would_limit);
+      continue;
+    }
+    limited_any = true;
+    state.outcomes[i] = verdict == ratelimit::Verdict::drop ? Outcome::drop_rate_limited
+                        : query.server_cookie != nullptr    ? Outcome::badcookie
+                                                            : Outcome::limited_slip;
+    state.replies[i] = answer::reply_without_lookup(state.outcomes[i]);
+  }
+  if (!limited_any) {
+    return pending_count;
+  }
+  const auto is_limited = [&state](size_t i) {
+    const Outcome outcome = state.outcomes[i];
+    return outcome == Outcome::drop_rate_limited || outcome == Outcome::badcookie ||
+           outcome == Outcome::limited_slip;
+  };
+  state.relay_count = static_cast<size_t>(
+      std::remove_if(state.relays.begin(), state.relays.begin() + state.relay_count,
+                     [&](const Relay& relay) { return is_limited(relay.packet); }) -
+      state.relays.begin());
+  return static_cast<size_t>(
+      std::remove_if(state.pending.begin(), state.pending.begin() + pending_count, is_limited) -
+      state.pending.begin());
 }
 
 void look_up(const swap::Live& live, std::span<const uint8_t> pending, BurstState& state) {
@@ -111,14 +199,26 @@ void decide(std::span<const uint8_t> pending, const answer::Limits& limits, Burs
   }
 }
 
-void compose(std::span<Packet> burst, const answer::Limits& limits, BurstState& state,
-             stats::WorkerCounters& counters) {
+void compose_one(const answer::Limits& limits, const BurstContext& context,
+                 const answer::Query& query, answer::Reply& reply, Packet& packet,
+                 stats::WorkerCounters& counters) {
+  const MutableBytes buffer{packet.message, packet.capacity};
+  const size_t size = answer::compose(query, reply, limits, buffer, packet.size);
+  packet.reply_size = static_cast<uint32_t>(size);
+  if (context.wants_reply_sum) {
+    packet.reply_sum = answer::sum_of_reply(query, reply, buffer.first(size));
+  }
+  counters.add(reply.outcome);
+}
+
+void compose(std::span<Packet> burst, const answer::Limits& limits, const BurstContext& context,
+             BurstState& state, stats::WorkerCounters& counters) {
   for (size_t i = 0; i < burst.size(); ++i) {
-    const MutableBytes buffer{burst[i].message, burst[i].capacity};
-    const size_t size =
-        answer::compose(state.queries[i], state.replies[i], limits, buffer, burst[i].size);
-    burst[i].reply_size = static_cast<uint32_t>(size);
-    counters.add(state.replies[i].outcome);
+    if (state.replies[i].outcome == Outcome::relayed) [[unlikely]] {
+      burst[i].reply_size = 0;  // counted when its fate is known
+      continue;
+    }
+    compose_one(limits, context, state.queries[i], state.replies[i], burst[i], counters);
   }
 }
 
@@ -154,30 +254,52 @@ void observe(std::span<Packet> burst, BurstState& state, stats::WorkerCounters& 
 }  // namespace
 
 void answer_burst(const swap::Live& live, const answer::Limits& limits, std::span<Packet> burst,
-                  BurstState& state, stats::WorkerCounters& counters) {
+                  BurstState& state, stats::WorkerCounters& counters, const BurstContext& context) {
   MERLON_DASSERT(burst.size() <= io::kBurstMax);
   const size_t size = burst.size();
   stats::StageTimer timer(counters.stages);
+  state.relay_count = 0;
   prefetch_sources(live, burst);
+  if (context.services.limiter != nullptr) {
+    for (size_t i = 0; i < burst.size(); ++i) {
+      state.probes[i] = context.services.limiter->probe(burst[i].source);
+    }
+  }
   timer.done(Stage::prefetch, size);
   parse(burst, state);
   timer.done(Stage::parse, size);
   identify(live, burst, state);
   prefetch_slots(live, burst, state);
   timer.done(Stage::identify, size);
-  const size_t pending_count = admit(burst, state);
-  const std::span<const uint8_t> pending{state.pending.data(), pending_count};
+  size_t pending_count = admit(limits, context, burst.size(), state);
   prefetch_numbers(live, burst, state, counters);
   timer.done(Stage::admit, size);
+  if (context.services.secrets != nullptr) {
+    check_cookies(context, burst, state);
+    timer.done(Stage::cookies, size);
+  }
+  if (context.services.limiter != nullptr) {
+    pending_count = limit(context, burst.size(), pending_count, state, counters);
+    timer.done(Stage::limit, size);
+  }
+  const std::span<const uint8_t> pending{state.pending.data(), pending_count};
   look_up(live, pending, state);
   timer.done(Stage::look_up, pending_count);
   decide(pending, limits, state);
   timer.done(Stage::decide, pending_count);
-  compose(burst, limits, state, counters);
+  compose(burst, limits, context, state, counters);
   timer.done(Stage::compose, size);
   observe(burst, state, counters);
   timer.done(Stage::observe, size);
   counters.add(stats::IoCounter::bursts);
+}
+
+void answer_unrelayed(const Relay& relay, const answer::Limits& limits, std::span<Packet> burst,
+                      BurstState& state, stats::WorkerCounters& counters,
+                      const BurstContext& context) {
+  const size_t i = relay.packet;
+  state.replies[i] = answer::reply_without_lookup(state.queries[i], relay.otherwise, limits);
+  compose_one(limits, context, state.queries[i], state.replies[i], burst[i], counters);
 }
 
 void drop_burst(std::span<Packet> burst, stats::WorkerCounters& counters) {

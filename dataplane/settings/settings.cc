@@ -7,6 +7,7 @@
 #include <charconv>
 #include <thread>
 
+#include "zones/answer/identity.h"
 #include "zones/settings/settings.h"
 
 namespace merlon::dataplane {
@@ -45,8 +46,10 @@ constexpr settings::Option kOptions[] = {
      "engine dpdk: BPF object for af_xdp ports; empty: the one beside the program"},
     {"dpdk_eal_arguments", Kind::text_list, "[]", 0, 0,
      "engine dpdk: passed to the EAL as they are"},
-    {"identity", Kind::text, "\"\"", 0, 0, "answer to NSID and id.server; empty: none"},
-    {"version", Kind::text, "\"\"", 0, 0, "answer to version.bind; empty: refused"},
+    {"identity", Kind::text, "\"\"", 0, 0,
+     "answer to NSID and id.server, at most 64 bytes; empty: none"},
+    {"version", Kind::text, "\"\"", 0, 0,
+     "answer to version.bind, at most 64 bytes; empty: refused"},
     {"cookies", Kind::boolean, "true", 0, 0, "answer DNS cookies (RFC 7873, 9018)"},
     {"cookie_secret_file", Kind::text, "\"\"", 0, 0,
      "hex secrets, a line each: the active one, then another that is accepted; empty: random"},
@@ -208,6 +211,12 @@ Result<Settings> load_settings(const std::string& path) {
     return fail(ErrorCode::invalid_argument, "{}: engine = \"dpdk\" needs dpdk_ports", path);
   }
   load_answering(*section, result);
+  for (const std::string_view key : {"identity", "version"}) {
+    if (section->text(key).size() > answer::Identity::kTextSizeMax) {
+      return fail(ErrorCode::invalid_argument, "{}: {} has more than {} bytes", path, key,
+                  answer::Identity::kTextSizeMax);
+    }
+  }
   return result;
 }
 

@@ -17,18 +17,19 @@ namespace merlon::stats {
 
 // What the engines count besides the outcomes of answer/outcome.h. The drops are packets that the
 // answer logic never saw, or replies that never left.
-#define MERLON_IO_COUNTERS(X)                                                   \
-  X(rx_packets, "messages received")                                            \
-  X(rx_bytes, "bytes of messages received")                                     \
-  X(tx_packets, "replies handed to the kernel or the port")                     \
-  X(tx_bytes, "bytes of replies")                                               \
-  X(bursts, "bursts answered")                                                  \
-  X(drop_no_snapshot, "nothing was loaded yet")                                 \
-  X(drop_source_port_zero, "a reply to port 0 goes nowhere")                    \
-  X(drop_receive_truncated, "message larger than the receive buffer")           \
-  X(drop_receive_malformed, "the kernel's receive record was unusable")         \
-  X(drop_send_failed, "the kernel refused the reply")                           \
-  X(receive_errors, "the kernel ended or failed a receive; it was armed again") \
+#define MERLON_IO_COUNTERS(X)                                                       \
+  X(rx_packets, "messages received")                                                \
+  X(rx_bytes, "bytes of messages received")                                         \
+  X(tx_packets, "replies handed to the kernel or the port")                         \
+  X(tx_bytes, "bytes of replies")                                                   \
+  X(bursts, "bursts answered")                                                      \
+  X(drop_no_snapshot, "nothing was loaded yet")                                     \
+  X(drop_source_port_zero, "a reply to port 0 goes nowhere")                        \
+  X(drop_receive_truncated, "message larger than the receive buffer")               \
+  X(drop_receive_malformed, "the kernel's receive record was unusable")             \
+  X(drop_send_failed, "the kernel refused the reply")                               \
+  X(rate_limit_would_limit, "over the rate limit, answered all the same (dry run)") \
+  X(receive_errors, "the kernel ended or failed a receive; it was armed again")     \
   X(buffers_exhausted, "all receive buffers were in use for a moment")
 
 enum class IoCounter : uint8_t {

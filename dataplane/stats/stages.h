@@ -30,6 +30,8 @@ namespace merlon::stats {
   X(parse, "messages to queries")                                  \
   X(identify, "sources to subjects")                               \
   X(admit, "what the access entry alone settles")                  \
+  X(cookies, "cookies checked and made")                           \
+  X(limit, "sources over their rate")                              \
   X(look_up, "names to zones to nodes")                            \
   X(decide, "who may see what, how large it may be")               \
   X(compose, "the reply in place of the query")                    \

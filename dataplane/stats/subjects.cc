@@ -19,7 +19,12 @@ constexpr SubjectCounter classify(Outcome outcome) {
     case Outcome::nodata:
       return SubjectCounter::nodata;
     case Outcome::truncated:
+    case Outcome::limited_slip:
       return SubjectCounter::truncated;
+    case Outcome::badcookie:
+      return SubjectCounter::dropped;
+    case Outcome::relayed:
+      return SubjectCounter::other;
     case Outcome::refused_by_verb:
       return SubjectCounter::refused_by_verb;
     default:
@@ -36,7 +41,7 @@ constexpr SubjectCounter classify(Outcome outcome) {
     case 5:
       return SubjectCounter::refused;
     default:
-      return SubjectCounter::malformed;
+      return SubjectCounter::other;
   }
 }
 
@@ -88,7 +93,7 @@ SubjectNumbers SubjectTable::read(uint32_t slot) const {
   for (size_t i = 0; i < kWideCount; ++i) {
     numbers.counts[i] = row.wide[i].load(std::memory_order_relaxed);
   }
-  numbers.counts[kWideCount] = row.malformed.load(std::memory_order_relaxed);
+  numbers.counts[kWideCount] = row.other.load(std::memory_order_relaxed);
   numbers.last_seen = row.last_seen.load(std::memory_order_relaxed);
   return numbers;
 }
@@ -98,7 +103,7 @@ void SubjectTable::clear(uint32_t slot) {
   for (auto& count : row.wide) {
     count.store(0, std::memory_order_relaxed);
   }
-  row.malformed.store(0, std::memory_order_relaxed);
+  row.other.store(0, std::memory_order_relaxed);
   row.last_seen.store(0, std::memory_order_relaxed);
 }
 

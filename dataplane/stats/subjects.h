@@ -31,15 +31,15 @@ inline constexpr uint32_t kSlotCount = 1u << 20;
 inline constexpr uint32_t kSharedSlot = 0;
 
 // What outcomes come to for a subject.
-#define MERLON_SUBJECT_COUNTERS(X)                               \
-  X(answered, "records of the asked type")                       \
-  X(nodata, "the name exists without the asked type")            \
-  X(nxdomain, "the name does not exist")                         \
-  X(truncated, "TC set: come over TCP")                          \
-  X(refused_by_verb, "refused because the access entry says so") \
-  X(refused, "refused for the name or the class")                \
-  X(dropped, "nothing was sent: ignored or rate limited")        \
-  X(malformed, "answered with another error: FORMERR, NOTIMP, BADVERS, ...")
+#define MERLON_SUBJECT_COUNTERS(X)                                               \
+  X(answered, "records of the asked type")                                       \
+  X(nodata, "the name exists without the asked type")                            \
+  X(nxdomain, "the name does not exist")                                         \
+  X(truncated, "TC set: come over TCP")                                          \
+  X(refused_by_verb, "refused because the access entry says so")                 \
+  X(refused, "refused for the name or the class")                                \
+  X(dropped, "ignored or rate limited: nothing, or only a new cookie, was sent") \
+  X(other, "another error (FORMERR, NOTIMP, BADVERS, ...), or handed to the slow path")
 
 enum class SubjectCounter : uint8_t {
 #define MERLON_X(name, text) name,
@@ -73,9 +73,9 @@ class SubjectTable {
     if (at < kWideCount) [[likely]] {
       row.wide[at].store(row.wide[at].load(std::memory_order_relaxed) + 1,
                          std::memory_order_relaxed);
-    } else if (const uint32_t many = row.malformed.load(std::memory_order_relaxed);
+    } else if (const uint32_t many = row.other.load(std::memory_order_relaxed);
                many != UINT32_MAX) {
-      row.malformed.store(many + 1, std::memory_order_relaxed);
+      row.other.store(many + 1, std::memory_order_relaxed);
     }
     row.last_seen.store(now_s, std::memory_order_relaxed);
   }
@@ -91,7 +91,7 @@ class SubjectTable {
   // stops at its largest value, which makes room for the time.
   struct alignas(64) Row {
     std::array<std::atomic<uint64_t>, kWideCount> wide;
-    std::atomic<uint32_t> malformed;
+    std::atomic<uint32_t> other;
     std::atomic<uint32_t> last_seen;
   };
   static_assert(sizeof(Row) == 64);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first byte chooses who asks and how, the rest is the message. Both parsers must agree, and
-// whatever is replied keeps id and question, has QR set, respects the client's limit and parses.
+// whatever is replied keeps id and question, has QR set, respects the client's limit and parses;
+// its sum is right, and a stranger gains no more than is documented.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -18,6 +19,7 @@ namespace {
 
 constexpr const char* kSources[] = {"192.0.2.10",  "198.51.100.1", "203.0.113.1", "203.0.113.2",
                                     "203.0.113.3", "203.0.113.4",  "10.0.0.1",    "8.8.8.8"};
+constexpr std::array<uint8_t, kServerCookieSize> kServerCookie = {1, 2, 3, 4, 5, 6, 7, 8};
 constexpr uint16_t kUdpSizes[] = {512, 1232, 4096, 65535};
 
 size_t size_limit(const Query& query, const Limits& limits) {
@@ -60,6 +62,10 @@ void check_reply(Bytes message, Bytes reply, const Query& query, const Reply& de
     MERLON_ASSERT(std::ranges::equal(question(reply), question(message)));
   }
   check_records(reply);
+  MERLON_ASSERT(sum_of_reply(query, decided, reply) == wire::checksum_partial(reply));
+  if (decided.outcome == Outcome::refused_unregistered) {
+    MERLON_ASSERT(reply.size() <= message.size() + kStrangerGain);
+  }
 }
 
 }  // namespace
@@ -73,8 +79,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   const unsigned choice = data[0];
   const Bytes message(data + 1, size - 1);
+  static const Identity identity("fuzzed", "1");
   const Limits limits{.transport = (choice & 8) != 0 ? Transport::tcp : Transport::udp,
-                      .udp_size_max = kUdpSizes[(choice >> 4) & 3]};
+                      .udp_size_max = kUdpSizes[(choice >> 4) & 3],
+                      .identity = (choice & 64) != 0 ? &identity : nullptr};
   const snapshot::Subject* subject = fixture.subject(kSources[choice & 7]);
   Query query;
   Outcome outcome = Outcome::answered;
@@ -84,6 +92,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   MERLON_ASSERT(difference.empty());
 
   Reply reply = answer::answer(*fixture.snapshot, message, subject, limits, query);
+  // Over TCP, where a cookie cannot make a body too large; over UDP deciding comes after it.
+  if ((choice & 128) != 0 && query.cookie_size != 0 && limits.transport == Transport::tcp) {
+    query.server_cookie = kServerCookie.data();
+  }
   Reply gathered_reply = reply;
   std::ranges::copy(message, buffer.begin());
   std::ranges::copy(message, head.begin());

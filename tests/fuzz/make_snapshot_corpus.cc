@@ -39,6 +39,19 @@ Status write_messages(const std::string& folder) {
       return written;
     }
   }
+  for (const PacketRow& row : identity_rows()) {
+    if (auto written = write(folder + "/fuzz_message", row.description, 0x50, row.query);
+        !written) {
+      return written;
+    }
+  }
+  const std::vector<uint8_t> cookie =
+      make_query({.name = "tiny.merlon.internal.",
+                  .edns = true,
+                  .options = from_hex_text("0003 0000 000a 0008 0102030405060708")});
+  if (auto written = write(folder + "/fuzz_message", "cookie over tcp", 0xD8, cookie); !written) {
+    return written;
+  }
   const std::vector<uint8_t> largest = make_query({.name = "basic.merlon.internal."});
   return write(folder + "/fuzz_message", "largest over tcp", 0x18, largest);
 }

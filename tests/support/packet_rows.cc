@@ -73,6 +73,17 @@ void add_answers(std::vector<PacketRow>& rows) {
                     .options = from_hex_text("000a 0008 0102030405060708 fde9 0000")}),
         "192.0.2.10", Transport::udp, Outcome::answered,
         "1234 8500 0001 0001 0000 0001 Q " + tiny + "OPT"},
+       {"edns flags other than do are not echoed",
+        with_byte(with_byte(ask_edns("tiny.merlon.internal."), 45, 0x7f), 46, 0xff), "192.0.2.10",
+        Transport::udp, Outcome::answered, "1234 8500 0001 0001 0000 0001 Q " + tiny + "OPT"},
+       {"the reserved header flag is not echoed",
+        make_query({.name = "tiny.merlon.internal.", .flags = 0x0140}), "192.0.2.10",
+        Transport::udp, Outcome::answered, head + tiny},
+       {"nsid of a server that has none",
+        make_query(
+            {.name = "tiny.merlon.internal.", .edns = true, .options = from_hex_text("0003 0000")}),
+        "192.0.2.10", Transport::udp, Outcome::answered,
+        "1234 8500 0001 0001 0000 0001 Q " + tiny + "OPT"},
        {"rd clear and cd set are copied, ad and ra are not",
         make_query({.name = "tiny.merlon.internal.", .flags = 0x00b0}), "192.0.2.10",
         Transport::udp, Outcome::answered, "1234 8410 0001 0001 0000 0000 Q " + tiny},
@@ -167,6 +178,14 @@ void add_refusals(std::vector<PacketRow>& rows) {
          "198.51.100.1", not_ours, edns + "0014");
   refuse("class chaos", make_query({.name = "version.bind.", .type = 16, .qclass = 3}),
          "192.0.2.10", Outcome::refused_class, head);
+  refuse("class chaos with edns gets ede 21",
+         make_query({.name = "version.bind.", .type = 16, .qclass = 3, .edns = true}), "192.0.2.10",
+         Outcome::refused_class, edns + "0015");
+  refuse("unregistered source with nsid and cookie",
+         make_query({.name = ".",
+                     .edns = true,
+                     .options = from_hex_text("0003 0000 000a 0008 0102030405060708")}),
+         "8.8.8.8", Outcome::refused_unregistered, edns + "0012");
   refuse("class any", make_query({.name = "tiny.merlon.internal.", .qclass = 255}), "192.0.2.10",
          Outcome::refused_class, head);
 }
@@ -260,6 +279,38 @@ void add_malformed_records(std::vector<PacketRow>& rows) {
       Outcome::badvers, "1234 8100 0001 0000 0000 0001 Q 00 0029 04d0 01 00 8000 0000");
 }
 
+void add_cookies(std::vector<PacketRow>& rows) {
+  const std::string malformed = "1234 8101 0001 0000 0000 0001 Q OPT";
+  const std::string answered =
+      "1234 8500 0001 0001 0000 0001 Q c00c 0001 0001 0000012c 0004 c0000235 OPT";
+  const std::string badvers = "1234 8100 0001 0000 0000 0001 Q 00 0029 04d0 01 00 0000 0000";
+  const auto add = [&](const std::string& description, const std::vector<size_t>& sizes,
+                       Outcome outcome, const std::string& reply, uint8_t version = 0) {
+    Buffer options;
+    for (const size_t size : sizes) {
+      options.insert(options.end(), {0, 10, 0, static_cast<uint8_t>(size)});
+      for (size_t i = 0; i < size; ++i) {
+        options.push_back(static_cast<uint8_t>(0xc0 + i));
+      }
+    }
+    rows.push_back({description,
+                    make_query({.name = "tiny.merlon.internal.",
+                                .edns = true,
+                                .version = version,
+                                .options = options}),
+                    "192.0.2.10", Transport::udp, outcome, reply});
+  };
+  for (const size_t size : std::initializer_list<size_t>{0, 7, 9, 15, 41}) {
+    add("cookie of " + std::to_string(size) + " bytes", {size}, Outcome::formerr_cookie, malformed);
+  }
+  for (const size_t size : std::initializer_list<size_t>{8, 16, 23, 24, 25, 40}) {
+    add("cookie of " + std::to_string(size) + " bytes", {size}, Outcome::answered, answered);
+  }
+  add("the first cookie counts, and is good", {24, 7}, Outcome::answered, answered);
+  add("the first cookie counts, and is bad", {7, 24}, Outcome::formerr_cookie, malformed);
+  add("another version's cookie is not looked at", {7}, Outcome::badvers, badvers, 1);
+}
+
 void add_not_for_us(std::vector<PacketRow>& rows) {
   const auto add = [&](const char* description, Buffer query, Outcome outcome, std::string reply) {
     rows.push_back({description, std::move(query), "192.0.2.10", Transport::udp, outcome, reply});
@@ -271,14 +322,16 @@ void add_not_for_us(std::vector<PacketRow>& rows) {
       "1234 a904 0000 0000 0000 0000");
   add("axfr", ask("merlon.internal.", 252), Outcome::notimp_type,
       "1234 8104 0001 0000 0000 0000 Q");
-  add("axfr with edns", ask_edns("merlon.internal.", 252), Outcome::notimp_type,
-      "1234 8104 0001 0000 0000 0001 Q OPT");
+  const std::string not_supported =
+      "1234 8104 0001 0000 0000 0001 Q 00 0029 04d0 00 00 0000 0006 000f 0002 0015";
+  add("axfr with edns gets ede 21", ask_edns("merlon.internal.", 252), Outcome::notimp_type,
+      not_supported);
   Buffer ixfr = with_byte(ask("merlon.internal.", 251), 9, 1);
   ixfr = with_tail(
       ixfr, "c00c 0006 0001 00000000 0016 0000 00000001 00000001 00000001 00000001 00000001");
   add("ixfr with its soa", ixfr, Outcome::notimp_type, "1234 8104 0001 0000 0000 0000 Q");
   add("ixfr with its soa and edns", with_tail(with_byte(ixfr, 11, 1), "00 0029 04d0 00000000 0000"),
-      Outcome::notimp_type, "1234 8104 0001 0000 0000 0001 Q OPT");
+      Outcome::notimp_type, not_supported);
   add("ixfr whose soa is missing", with_byte(ask("merlon.internal.", 251), 9, 1),
       Outcome::formerr_record, "1234 8101 0001 0000 0000 0000 Q");
   add("tsig", with_tail(with_byte(good, 11, 1), "0161 00 00fa 00ff 00000000 0000"),
@@ -336,8 +389,72 @@ std::vector<PacketRow> packet_rows() {
   add_refusals(rows);
   add_malformed_questions(rows);
   add_malformed_records(rows);
+  add_cookies(rows);
   add_not_for_us(rows);
   add_truncations(rows);
+  return rows;
+}
+
+const answer::Identity& row_identity() {
+  static const answer::Identity identity("ns1", "m2");
+  return identity;
+}
+
+std::vector<PacketRow> identity_rows() {
+  std::vector<PacketRow> rows;
+  const auto ask_nsid = [](std::string_view name) {
+    return make_query({.name = name, .edns = true, .options = from_hex_text("0003 0000")});
+  };
+  const auto chaos = [](std::string_view name, uint16_t type = 16) {
+    return make_query({.name = name, .type = type, .qclass = 3});
+  };
+  const auto add = [&](const char* description, Buffer query, const char* source, Outcome outcome,
+                       std::string reply) {
+    rows.push_back({description, std::move(query), source, Transport::udp, outcome, reply});
+  };
+  const char* ours = "192.0.2.10";
+  const std::string tiny = "c00c 0001 0001 0000012c 0004 c0000235 ";
+  const std::string nsid = "00 0029 04d0 00000000 0007 0003 0003 6e7331";
+  const std::string head = "1234 8500 0001 0001 0000 0000 Q ";
+  const std::string name = head + "c00c 0010 0003 00000000 0004 03 6e7331";
+  const std::string version = head + "c00c 0010 0003 00000000 0003 02 6d32";
+  const std::string refused = "1234 8105 0001 0000 0000 0000 Q";
+  add("nsid", ask_nsid("tiny.merlon.internal."), ours, Outcome::answered,
+      "1234 8500 0001 0001 0000 0001 Q " + tiny + nsid);
+  add("nsid that is not asked for", ask_edns("tiny.merlon.internal."), ours, Outcome::answered,
+      "1234 8500 0001 0001 0000 0001 Q " + tiny + "OPT");
+  add("nsid before ede", ask_nsid("www.example.com."), ours, Outcome::refused_not_ours,
+      "1234 8105 0001 0000 0000 0001 Q 00 0029 04d0 00000000 000d 0003 0003 6e7331"
+      "000f 0002 0014");
+  add("nsid is not for strangers", ask_nsid("tiny.merlon.internal."), "8.8.8.8",
+      Outcome::refused_unregistered,
+      "1234 8105 0001 0000 0000 0001 Q 00 0029 04d0 00000000 0006 000f 0002 0012");
+  add("nsid with a truncated answer", ask_nsid("basic.merlon.internal."), ours, Outcome::truncated,
+      "1234 8700 0001 0000 0000 0001 Q " + nsid);
+  add("nsid makes the answer too large by a byte", ask_nsid("fit.merlon.internal."), ours,
+      Outcome::truncated, "1234 8700 0001 0000 0000 0001 Q " + nsid);
+  add("id.server", chaos("id.server."), ours, Outcome::answered_chaos, name);
+  add("hostname.bind in another case", chaos("HostName.BIND."), ours, Outcome::answered_chaos,
+      name);
+  add("version.bind", chaos("version.bind."), ours, Outcome::answered_chaos, version);
+  add("version.server, any type", chaos("version.server.", 255), ours, Outcome::answered_chaos,
+      version);
+  add("id.server with nsid",
+      make_query({.name = "id.server.",
+                  .type = 16,
+                  .qclass = 3,
+                  .edns = true,
+                  .options = from_hex_text("0003 0000")}),
+      ours, Outcome::answered_chaos,
+      "1234 8500 0001 0001 0000 0001 Q c00c 0010 0003 00000000 0004 03 6e7331" + nsid);
+  add("another type of id.server", chaos("id.server.", 1), ours, Outcome::refused_class, refused);
+  add("another chaos name", chaos("authors.bind."), ours, Outcome::refused_class, refused);
+  add("below id.server", chaos("x.id.server."), ours, Outcome::refused_class, refused);
+  add("id.server in class hesiod", make_query({.name = "id.server.", .type = 16, .qclass = 4}),
+      ours, Outcome::refused_class, refused);
+  add("id.server in class in", ask("id.server.", 16), ours, Outcome::refused_not_ours, refused);
+  add("strangers are not told", chaos("id.server."), "8.8.8.8", Outcome::refused_unregistered,
+      refused);
   return rows;
 }
 

@@ -26,6 +26,9 @@ struct PacketRow {
 };
 
 std::vector<PacketRow> packet_rows();
+// Rows asked of a server with row_identity(), which is "ns1" and runs version "m2".
+std::vector<PacketRow> identity_rows();
+const answer::Identity& row_identity();
 std::vector<uint8_t> expected_reply(const PacketRow& row);
 // The bytes of hex digits; blanks between bytes are skipped. REQUIRES: well-formed.
 std::vector<uint8_t> from_hex_text(std::string_view text);

@@ -17,6 +17,8 @@ struct Opt {
   uint16_t payload = 0;
   uint8_t version = 0;
   bool dnssec_ok = false;
+  bool wants_nsid = false;
+  std::optional<Bytes> cookie;  // the first one
 };
 
 struct Reference {
@@ -71,13 +73,22 @@ bool read_record(wire::Reader& reader, Record& record) {
   return reader.ok();
 }
 
-bool options_hold(Bytes data) {
+// False when an option is cut off.
+bool read_options(Bytes data, Opt& opt) {
   wire::Reader reader(data);
   while (reader.ok() && reader.remaining() != 0) {
-    reader.u16();
-    reader.skip(reader.u16());
+    const uint16_t code = reader.u16();
+    const Bytes value = reader.bytes(reader.u16());
+    opt.wants_nsid = opt.wants_nsid || code == wire::kOptionNsid;
+    if (code == wire::kOptionCookie && !opt.cookie) {
+      opt.cookie = value;
+    }
   }
   return reader.ok();
+}
+
+bool cookie_has_a_good_size(Bytes cookie) {
+  return cookie.size() == 8 || (16 <= cookie.size() && cookie.size() <= 40);
 }
 
 // What the records behind the question make of it.
@@ -99,11 +110,14 @@ Outcome judge_records(wire::Reader& reader, unsigned others, unsigned additional
     if (record.type != wire::type::opt) {
       continue;
     }
-    const uint8_t version = static_cast<uint8_t>(record.ttl >> 16);
-    if (opt || !record.root_owner || (version == 0 && !options_hold(record.data))) {
+    Opt read{.payload = record.rclass,
+             .version = static_cast<uint8_t>(record.ttl >> 16),
+             .dnssec_ok = (record.ttl & 0x8000) != 0,
+             .cookie = {}};
+    if (opt || !record.root_owner || (read.version == 0 && !read_options(record.data, read))) {
       return Outcome::formerr_opt;
     }
-    opt = Opt{record.rclass, version, (record.ttl & 0x8000) != 0};
+    opt = read;
   }
   reference.opt = opt;
   if (reader.remaining() != 0) {
@@ -114,6 +128,9 @@ Outcome judge_records(wire::Reader& reader, unsigned others, unsigned additional
   }
   if (opt && opt->version != 0) {
     return Outcome::badvers;
+  }
+  if (opt && opt->cookie && !cookie_has_a_good_size(*opt->cookie)) {
+    return Outcome::formerr_cookie;
   }
   if (reference.qtype >= 249 && reference.qtype <= 254) {
     return Outcome::notimp_type;
@@ -184,6 +201,21 @@ std::string difference_from_reference(Bytes message, answer::Parse parse, answer
   }
   if (query.has_edns != reference.opt.has_value()) {
     return "presence of OPT";
+  }
+  if (query.server_cookie != nullptr || query.cookie_valid) {
+    return "a cookie that nobody checked";
+  }
+  if (query.wants_nsid != (reference.opt && reference.opt->wants_nsid)) {
+    return "NSID";
+  }
+  Bytes cookie;  // that is of use
+  if (reference.opt && reference.opt->cookie && cookie_has_a_good_size(*reference.opt->cookie)) {
+    cookie = *reference.opt->cookie;
+  }
+  const Bytes kept = cookie.first(std::min(cookie.size(), query.cookie.size()));
+  if (query.cookie_size != cookie.size() ||
+      !std::ranges::equal(Bytes(query.cookie).first(kept.size()), kept)) {
+    return "COOKIE";
   }
   if (reference.opt && (query.edns_payload_size != reference.opt->payload ||
                         query.dnssec_ok != reference.opt->dnssec_ok)) {

@@ -6,6 +6,7 @@
 //   parse_query   message -> Query                     (query.h)
 //   find_zone     apex by suffix, prefetches the name's slot
 //   find_node     the name's entry, prefetches its RRsets
+//   (cookies      the caller checks query.cookie and sets query.server_cookie: zones/cookie)
 //   decide        who asks what, how large may it be -> Reply
 //   compose       Reply -> message, in place
 //
@@ -15,12 +16,18 @@
 // goes to the zone above it. In a shared zone that has accounts' zones below it, a missing name is
 // NXDOMAIN only when its parent exists (a list that is gone); deeper names may be an account's, and
 // are REFUSED whether that account exists or not: NXDOMAIN would deny what may well exist.
+// Amplification: a source that belongs to no device gets at most kStrangerGain bytes more than it
+// sent, whatever it asks. A registered one gets at most 512 bytes without EDNS and udp_size_max
+// with it; a query has at least 17 and 28 bytes. What goes beyond the rate limit is dropped or
+// answered with an empty TC or BADCOOKIE unless the query carries a cookie of ours, which proves
+// its source.
 // Nothing here allocates, locks or reads a clock. All functions are pure and thread-safe.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
+#include "zones/answer/identity.h"
 #include "zones/answer/outcome.h"
 #include "zones/answer/query.h"
 #include "zones/snapshot/snapshot.h"
@@ -29,11 +36,13 @@ namespace merlon::answer {
 
 enum class Transport : uint8_t { udp, tcp };
 
+// How this server answers, whoever asks.
 struct Limits {
   Transport transport = Transport::udp;
   // The largest UDP answer that we send whatever the client allows (DNS flag day 2020), and what
   // our own OPT record announces.
   uint16_t udp_size_max = 1232;
+  const Identity* identity = nullptr;  // outlives all use; nullptr: says nothing of itself
 };
 
 struct Lookup {
@@ -43,25 +52,28 @@ struct Lookup {
   uint64_t hash = 0;
 };
 
-enum class Ede : uint8_t { none, prohibited, not_authoritative };  // RFC 8914
-
 struct Reply {
   Outcome outcome = Outcome::drop_too_short;
-  Ede ede = Ede::none;
   uint16_t pointer = 0;  // compression pointer to the apex, for the body's patched places
   bool authoritative = false;
   snapshot::Body body;  // size 0: none
 };
 
-inline constexpr size_t kOptSizeMax = 11 + 6;
+// OPT with NSID, COOKIE and EDE.
+inline constexpr size_t kOptSizeMax = 11 + (4 + Identity::kTextSizeMax) + (4 + 8 + 16) + (4 + 2);
+
+// EDE, and the server cookie behind a client's cookie.
+inline constexpr size_t kStrangerGain = (4 + 2) + 16;
 
 void find_zone(const snapshot::Snapshot& snapshot, const Query& query, Lookup& lookup);
 void find_node(const Query& query, Lookup& lookup);
 // `subject` is nullptr for a source that belongs to no device.
 Reply decide(const Query& query, const Lookup& lookup, const snapshot::Subject* subject,
              const Limits& limits);
-// A reply without a lookup: what parse_query decided.
+// A reply without a lookup.
 Reply reply_without_lookup(Outcome outcome);
+// The same for what parse_query decided: CHAOS questions about this server get their answer.
+Reply reply_without_lookup(const Query& query, Outcome outcome, const Limits& limits);
 
 // Whether the access entry alone settles it (unregistered, refuse, ignore), before any lookup.
 bool settled_by_access(const snapshot::Subject* subject, Reply& reply);
@@ -81,6 +93,11 @@ struct Gathered {
 };
 Gathered compose_gathered(const Query& query, Reply& reply, const Limits& limits, MutableBytes head,
                           std::span<uint8_t, kOptSizeMax> tail);
+
+// The ones' complement sum of what compose() made of this query and reply, as if it began at an
+// even address, folded (the words as wire::checksum_partial has them). A large body is not walked:
+// its sum is known since it was compiled.
+uint16_t sum_of_reply(const Query& query, const Reply& reply, Bytes message);
 
 // All stages for one query: the control plane's way, and the reference for the burst pipeline.
 Reply answer(const snapshot::Snapshot& snapshot, Bytes message, const snapshot::Subject* subject,

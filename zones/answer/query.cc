@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "zones/answer/query.h"
 
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
 #include "zones/wire/wire.h"
 
 namespace merlon::answer {
@@ -9,52 +13,81 @@ namespace {
 constexpr uint16_t kMetaTypeFirst = 249;  // TKEY, TSIG, IXFR, AXFR, MAILB, MAILA
 constexpr uint16_t kMetaTypeLast = 254;
 constexpr size_t kRecordFixedSize = 10;
+constexpr size_t kOptFixedSize = 1 + kRecordFixedSize;  // owner: the root
 
-struct Failure {
-  bool failed = false;
-  Outcome outcome = Outcome::formerr_name;
-};
+// A cookie's size: the client's alone, or with a server's (RFC 7873 section 5.2.2).
+constexpr bool is_cookie_size(size_t size) {
+  return size == kClientCookieSize || (size >= 16 && size <= 40);
+}
 
 // The question's name, folded into query.qname. Returns the offset behind it, 0 when malformed.
 size_t parse_qname(Bytes message, Query& query) {
-  size_t at = wire::kHeaderSize;
+  const uint8_t* const labelled = message.data() + wire::kHeaderSize;
+  const size_t room = std::min(message.size() - wire::kHeaderSize, name::kWireSizeMax);
   size_t size = 0;
   size_t labels = 0;
-  while (at < message.size()) {
-    const size_t label_size = message[at];
+  while (size < room) {
+    const size_t label_size = labelled[size];
+    // At most 127 labels before the root: each takes two bytes of 255.
+    query.label_offsets[labels] = static_cast<uint8_t>(size);
+    size += label_size + 1;
+    if (label_size == 0) {
+      // Length bytes are below 'A', so folding every byte is right.
+      name::fold_bytes(labelled, size, query.qname.data());
+      query.qname_size = static_cast<uint8_t>(size);
+      query.label_count = static_cast<uint8_t>(labels);
+      return wire::kHeaderSize + size;
+    }
     // A compression pointer in the first name has nothing to point at.
     if (label_size > name::kLabelSizeMax) {
       return 0;
     }
-    if (label_size + 1 > message.size() - at || label_size + 1 > name::kWireSizeMax - size) {
-      return 0;
-    }
-    query.label_offsets[labels] = static_cast<uint8_t>(size);
-    size += label_size + 1;
-    at += label_size + 1;
-    if (label_size == 0) {
-      // Length bytes are below 'A', so folding every byte is right.
-      name::fold_bytes(message.data() + wire::kHeaderSize, size, query.qname.data());
-      query.qname_size = static_cast<uint8_t>(size);
-      query.label_count = static_cast<uint8_t>(labels);
-      return at;
-    }
-    ++labels;  // at most 127: every label takes two bytes of 255
+    ++labels;
   }
   return 0;
 }
 
-bool options_are_well_formed(Bytes options) {
+// What the additional records say besides what is in the query.
+struct Additional {
+  bool tsig = false;
+  bool bad_version = false;
+  bool bad_cookie = false;
+};
+
+// REQUIRES: the first cookie of the query.
+void take_cookie(Bytes data, Query& query, Additional& additional) {
+  if (!is_cookie_size(data.size())) {
+    additional.bad_cookie = true;
+    return;
+  }
+  query.cookie_size = static_cast<uint8_t>(data.size());
+  if (data.size() == kClientCookieSize) {
+    std::memcpy(query.cookie.data(), data.data(), kClientCookieSize);
+  } else if (data.size() >= query.cookie.size()) {
+    std::memcpy(query.cookie.data(), data.data(), query.cookie.size());
+  } else {
+    std::memcpy(query.cookie.data(), data.data(), data.size());
+  }
+}
+
+// False when the options are malformed. Unknown ones are passed over; of cookies the first counts.
+bool parse_options(Bytes options, Query& query, Additional& additional) {
   size_t at = 0;
   while (at < options.size()) {  // bounded by the record's size
     if (options.size() - at < 4) {
       return false;
     }
+    const uint16_t code = load_be16(options.data() + at);
     const size_t size = load_be16(options.data() + at + 2);
-    if (size > options.size() - at - 4) {
+    at += 4;
+    if (size > options.size() - at) {
       return false;
     }
-    at += 4 + size;
+    if (code == wire::kOptionCookie && query.cookie_size == 0 && !additional.bad_cookie) {
+      take_cookie(options.subspan(at, size), query, additional);
+    }
+    query.wants_nsid = query.wants_nsid || code == wire::kOptionNsid;
+    at += size;
   }
   return true;
 }
@@ -78,11 +111,6 @@ size_t skip_owner(Bytes message, size_t at) {
   return 0;
 }
 
-struct AdditionalState {
-  bool tsig = false;
-  bool bad_version = false;
-};
-
 struct Record {
   const uint8_t* fixed = nullptr;  // type, class, TTL, data length; nullptr: malformed
   Bytes data;
@@ -104,47 +132,27 @@ Record parse_record(Bytes message, size_t& at) {
   return {fixed, message.subspan(data_at, data_size)};
 }
 
-// One additional record at `at`. Moves `at` behind it; on failure says why.
-Failure parse_additional(Bytes message, size_t& at, Query& query, AdditionalState& state) {
-  const bool root_owner = at < message.size() && message[at] == 0;
-  const Record record = parse_record(message, at);
-  if (record.fixed == nullptr) {
-    return {true, Outcome::formerr_record};
-  }
-  const uint8_t* fixed = record.fixed;
-  const uint16_t type = load_be16(fixed);
-  if (type == wire::type::opt) {
-    if (query.has_edns || !root_owner) {
-      return {true, Outcome::formerr_opt};
-    }
-    query.has_edns = true;
-    query.edns_payload_size = load_be16(fixed + 2);
-    query.dnssec_ok = (fixed[6] & 0x80) != 0;
-    // Another version's options may have another form: the version is answered first.
-    state.bad_version = fixed[5] != 0;
-    if (!state.bad_version && !options_are_well_formed(record.data)) {
-      return {true, Outcome::formerr_opt};
-    }
-  }
-  state.tsig = state.tsig || type == wire::type::tsig;
-  return {};
+// An OPT record whose owner is the root. False when it is malformed.
+bool parse_opt(const uint8_t* fixed, Bytes data, Query& query, Additional& additional) {
+  query.has_edns = true;
+  query.edns_payload_size = load_be16(fixed + 2);
+  query.dnssec_ok = (fixed[6] & 0x80) != 0;
+  // Another version's options may have another form: the version is answered first.
+  additional.bad_version = fixed[5] != 0;
+  return additional.bad_version || data.empty() || parse_options(data, query, additional);
 }
 
-void clear(Query& query) {
-  query.flags = 0;
-  query.qtype = 0;
-  query.qclass = 0;
-  query.question_end = 0;
-  query.qname_size = 0;
-  query.label_count = 0;
+void forget_opt(Query& query) {
   query.has_edns = false;
-  query.dnssec_ok = false;
-  query.edns_payload_size = 0;
+  query.wants_nsid = false;
+  query.cookie_size = 0;
 }
 
-// Everything behind the question. Parse::good: nothing that decides the reply.
-Parse parse_records(Bytes message, size_t at, Query& query, Outcome& outcome) {
-  const auto decide = [&outcome](Outcome what) {
+// Everything behind the question, whatever its shape, record by record. Parse::good: well-formed.
+Parse parse_records(Bytes message, size_t at, Query& query, Additional& additional,
+                    Outcome& outcome) {
+  const auto decide = [&](Outcome what) {
+    forget_opt(query);
     outcome = what;
     return Parse::decided;
   };
@@ -159,31 +167,93 @@ Parse parse_records(Bytes message, size_t at, Query& query, Outcome& outcome) {
       return decide(Outcome::formerr_record);
     }
   }
-  AdditionalState state;
-  const unsigned additional = load_be16(message.data() + 10);
-  for (unsigned i = 0; i < additional; ++i) {  // likewise
-    const Failure failure = parse_additional(message, at, query, state);
-    if (failure.failed) {
-      query.has_edns = false;
-      return decide(failure.outcome);
+  const unsigned count = load_be16(message.data() + 10);
+  for (unsigned i = 0; i < count; ++i) {  // likewise
+    const bool root_owner = at < message.size() && message[at] == 0;
+    const Record record = parse_record(message, at);
+    if (record.fixed == nullptr) {
+      return decide(Outcome::formerr_record);
     }
+    const uint16_t type = load_be16(record.fixed);
+    if (type == wire::type::opt && (query.has_edns || !root_owner ||
+                                    !parse_opt(record.fixed, record.data, query, additional))) {
+      return decide(Outcome::formerr_opt);
+    }
+    additional.tsig = additional.tsig || type == wire::type::tsig;
   }
   if (at != message.size()) {
-    return decide(Outcome::formerr_trailing);
+    outcome = Outcome::formerr_trailing;
+    return Parse::decided;
   }
+  return Parse::good;
+}
+
+// What nearly every query has behind its question: nothing, or one OPT record and nothing behind
+// it. False when the query is of another shape.
+bool parse_common_records(Bytes message, size_t at, Query& query, Additional& additional) {
+  uint64_t counts;
+  std::memcpy(&counts, message.data() + 4, sizeof counts);
+  constexpr uint64_t kOneQuestion = 0x0000'0000'0000'0100;  // as the machine reads it
+  constexpr uint64_t kAndOneAdditional = 0x0100'0000'0000'0000 | kOneQuestion;
+  static_assert(std::endian::native == std::endian::little);
+  if (counts == kOneQuestion) {
+    return at == message.size();
+  }
+  const size_t left = message.size() - at;
+  const uint8_t* const record = message.data() + at;
+  if (counts != kAndOneAdditional || left < kOptFixedSize || record[0] != 0 ||
+      load_be16(record + 1) != wire::type::opt ||
+      left - kOptFixedSize != load_be16(record + kOptFixedSize - 2)) {
+    return false;
+  }
+  if (!parse_opt(record + 1, message.subspan(at + kOptFixedSize), query, additional)) {
+    forget_opt(query);
+    return false;
+  }
+  return true;
+}
+
+// What decides a well-formed query before any lookup.
+Parse judge(const Query& query, const Additional& additional, Outcome& outcome) {
+  const auto decide = [&outcome](Outcome what) {
+    outcome = what;
+    return Parse::decided;
+  };
   if (query.qtype == wire::type::opt) {
     return decide(Outcome::formerr_opt);
   }
-  if (state.bad_version) {
+  if (additional.bad_version) {
     return decide(Outcome::badvers);
   }
-  if (meta_type) {
+  if (additional.bad_cookie) {
+    return decide(Outcome::formerr_cookie);
+  }
+  if (query.qtype >= kMetaTypeFirst && query.qtype <= kMetaTypeLast) {
     return decide(Outcome::notimp_type);
   }
-  if (state.tsig) {
+  if (additional.tsig) {
     return decide(Outcome::notauth_tsig);
   }
+  if (query.qclass != wire::kClassIn) {
+    return decide(Outcome::refused_class);
+  }
   return Parse::good;
+}
+
+void clear(Query& query) {
+  query.flags = 0;
+  query.qtype = 0;
+  query.qclass = 0;
+  query.question_end = 0;
+  query.edns_payload_size = 0;
+  query.qname_size = 0;
+  query.label_count = 0;
+  query.has_edns = false;
+  query.dnssec_ok = false;
+  query.wants_nsid = false;
+  query.cookie_size = 0;
+  query.cookie_valid = false;
+  query.server_cookie = nullptr;
 }
 
 }  // namespace
@@ -198,11 +268,9 @@ Parse parse_query(Bytes message, Query& query, Outcome& outcome) {
     return decide(Outcome::drop_too_short);
   }
   query.flags = load_be16(message.data() + 2);
-  if ((query.flags & wire::flag::qr) != 0) {
-    return decide(Outcome::drop_not_a_query);
-  }
-  if ((query.flags & wire::flag::opcode_mask) != 0) {
-    return decide(Outcome::notimp_opcode);
+  if ((query.flags & (wire::flag::qr | wire::flag::opcode_mask)) != 0) {
+    return decide((query.flags & wire::flag::qr) != 0 ? Outcome::drop_not_a_query
+                                                      : Outcome::notimp_opcode);
   }
   if (load_be16(message.data() + 4) != 1) {
     return decide(Outcome::formerr_question_count);
@@ -218,13 +286,14 @@ Parse parse_query(Bytes message, Query& query, Outcome& outcome) {
   query.qclass = load_be16(message.data() + at + 2);
   at += 4;
   query.question_end = static_cast<uint16_t>(at);
-  if (parse_records(message, at, query, outcome) == Parse::decided) {
-    return Parse::decided;
+  Additional additional;
+  if (!parse_common_records(message, at, query, additional)) {
+    additional = {};
+    if (parse_records(message, at, query, additional, outcome) == Parse::decided) {
+      return Parse::decided;
+    }
   }
-  if (query.qclass != wire::kClassIn) {
-    return decide(Outcome::refused_class);
-  }
-  return Parse::good;
+  return judge(query, additional, outcome);
 }
 
 }  // namespace merlon::answer

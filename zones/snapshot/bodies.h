@@ -104,8 +104,9 @@ class BodiesBuilder {
   BodyEntry open_{};
 };
 
-// Leaves room in a message of 65,535 bytes for header, the longest question, OPT with an extended
-// error and later a TSIG record, so that every body can be sent over TCP whatever name asks.
-inline constexpr uint32_t kBodySizeMax = 65535 - 12 - 259 - 64;
+// Leaves room in a message of 65,535 bytes for header, the longest question, OPT with all its
+// options (113) and a short TSIG record, so that every body can be sent over TCP whatever name
+// asks.
+inline constexpr uint32_t kBodySizeMax = 65535 - 12 - 259 - 192;
 
 }  // namespace merlon::snapshot

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "zones/base/assert.h"
+#include "zones/base/checksum.h"
 
 namespace merlon::wire {
 
@@ -148,22 +150,7 @@ void Writer::patch_u16(size_t at, uint16_t value) {
 }
 
 uint16_t checksum_partial(Bytes bytes) {
-  uint64_t sum = 0;
-  size_t at = 0;
-  for (; at + 4 <= bytes.size(); at += 4) {
-    sum += load_be32(bytes.data() + at);  // two words at once; carries end up above bit 31
-  }
-  if (at + 2 <= bytes.size()) {
-    sum += load_be16(bytes.data() + at);
-    at += 2;
-  }
-  if (at < bytes.size()) {
-    sum += static_cast<uint64_t>(bytes[at]) << 8;
-  }
-  while ((sum >> 16) != 0) {
-    sum = (sum & 0xffff) + (sum >> 16);
-  }
-  return static_cast<uint16_t>(sum);
+  return __builtin_bswap16(checksum::fold(checksum::sum(bytes)));
 }
 
 }  // namespace merlon::wire

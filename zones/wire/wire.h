@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// DNS message constants (RFC 1035, 6891, 8914) and cursors that cannot leave their buffer: after
-// the first failure a reader returns zeros and moves nothing, a writer writes nothing, and one
-// ok() at the end tells. Reading and writing are separate types.
+// DNS message constants (RFC 1035, 5001, 6891, 7873, 8914) and cursors that cannot leave their
+// buffer: after the first failure a reader returns zeros and moves nothing, a writer writes
+// nothing, and one ok() at the end tells. Reading and writing are separate types.
 #pragma once
 
 #include <cstddef>
@@ -50,6 +50,7 @@ inline constexpr uint16_t notimp = 4;
 inline constexpr uint16_t refused = 5;
 inline constexpr uint16_t notauth = 9;
 inline constexpr uint16_t badvers = 16;
+inline constexpr uint16_t badcookie = 23;
 }  // namespace rcode
 
 namespace type {
@@ -74,9 +75,13 @@ constexpr bool is_data_type(uint16_t type) {
 }
 
 inline constexpr uint16_t kClassIn = 1;
-inline constexpr uint16_t kOptionEde = 15;  // RFC 8914
+inline constexpr uint16_t kClassChaos = 3;
+inline constexpr uint16_t kOptionNsid = 3;     // RFC 5001
+inline constexpr uint16_t kOptionCookie = 10;  // RFC 7873
+inline constexpr uint16_t kOptionEde = 15;     // RFC 8914
 inline constexpr uint16_t kEdeProhibited = 18;
 inline constexpr uint16_t kEdeNotAuthoritative = 20;
+inline constexpr uint16_t kEdeNotSupported = 21;
 
 // "A", "TXT", or "TYPE65280" (RFC 3597).
 std::string type_to_text(uint16_t type);

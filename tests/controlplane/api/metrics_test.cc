@@ -86,10 +86,10 @@ std::string subjects_answer(uint32_t account, uint32_t device) {
       R"({{"schema_version":1,"subject_count":2,"without_slot":0,
           "subjects":[{{"account":{},"device":{},"verb":"pass","queries":110,
                         "last_seen_unix_s":1790000050,"answered":80,"nodata":1,"nxdomain":2,
-                        "truncated":20,"dropped":3,"refused_by_verb":0,"refused":4,"malformed":0}},
+                        "truncated":20,"dropped":3,"refused_by_verb":0,"refused":4,"other":0}},
                       {{"account":77,"device":88,"verb":"refuse","queries":6,
                         "last_seen_unix_s":0,"answered":0,"nodata":0,"nxdomain":0,"truncated":0,
-                        "dropped":0,"refused_by_verb":6,"refused":0,"malformed":0}}],
+                        "dropped":0,"refused_by_verb":6,"refused":0,"other":0}}],
           "shared":{{"queries":5,"last_seen_unix_s":1790000001}},
           "gone":{{"queries":0,"last_seen_unix_s":0}}}})",
       account, device);

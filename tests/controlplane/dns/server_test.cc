@@ -6,9 +6,12 @@
 #include <dirent.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <ctime>
 #include <thread>
 
 #include "tests/controlplane/dns/client.h"
+#include "zones/cookie/cookie.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::tests {
@@ -212,6 +215,50 @@ TEST(DnsServer, UnregisteredSourceIsToldProhibited) {
   ASSERT_TRUE(reply.has_value());
   const std::array<uint8_t, 6> ede{0, 15, 0, 2, 0, 18};  // RFC 8914, Prohibited
   EXPECT_TRUE(std::equal(ede.begin(), ede.end(), reply->end() - 6));
+}
+
+TEST(DnsServer, SaysWhoItIs) {
+  dns::ServerOptions options = quick_options();
+  options.identity = answer::Identity("ns1", "m2");
+  RunningServer running(options);
+  Client client(running.v4());
+  const auto name = client.ask({.name = "id.server.", .type = 16, .qclass = 3});
+  ASSERT_TRUE(name.has_value());
+  EXPECT_EQ(rcode_of(*name), wire::rcode::noerror);
+  EXPECT_EQ(as_text(Bytes(*name).last(4)), "\3ns1");
+  const auto nsid =
+      client.ask({.name = "small.merlon.internal.", .edns = true, .options = {0, 3, 0, 0}});
+  ASSERT_TRUE(nsid.has_value());
+  EXPECT_EQ(to_hex(Bytes(*nsid).last(9)), "0007000300036e7331");
+  EXPECT_EQ(running.server->statistics().of(answer::Outcome::answered_chaos), 1u);
+}
+
+TEST(DnsServer, GivesCookiesThatAreGoodOverUdp) {
+  dns::ServerOptions options = quick_options();
+  options.cookie_secrets = cookie::Secrets{};
+  RunningServer running(options);
+  for (const std::string& address : {running.v4(), running.v6()}) {
+    const bool v4 = address == running.v4();
+    Client client(address);
+    // A body that is copied, and one that is sent from where it lies.
+    for (const char* name : {"small.merlon.internal.", "basic.merlon.internal."}) {
+      const auto reply = client.ask(
+          {.name = name, .edns = true, .options = {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8}});
+      ASSERT_TRUE(reply.has_value());
+      const Bytes tail = Bytes(*reply).last(30);
+      EXPECT_EQ(to_hex(tail.first(14)), "001c000a00180102030405060708");
+      cookie::Check check{.client = {1, 2, 3, 4, 5, 6, 7, 8},
+                          .server = {},
+                          .server_size = cookie::kServerSize,
+                          .source = *address::parse_address(v4 ? "127.0.0.1" : "::1")};
+      std::copy_n(tail.begin() + 14, cookie::kServerSize, check.server.begin());
+      cookie::check_burst(*options.cookie_secrets, static_cast<uint32_t>(std::time(nullptr)),
+                          {&check, 1});
+      EXPECT_EQ(check.state, cookie::State::valid) << address << " " << name;
+    }
+    const auto none = client.ask({.name = "small.merlon.internal.", .edns = true});
+    EXPECT_EQ(to_hex(Bytes(*none).last(2)), "0000");
+  }
 }
 
 TEST(DnsServer, IgnoredSourceIsClosed) {

@@ -58,6 +58,7 @@ TEST_F(ControlplaneSettings, ExampleParsesBackToTheDefaults) {
     EXPECT_EQ(settings->dns_thread_count, 1u);
     EXPECT_EQ(settings->generations_kept, 32u);
     EXPECT_EQ(settings->contact, "");
+    EXPECT_EQ(settings->identity + settings->version + settings->cookie_secret_file, "");
   }
 }
 
@@ -65,7 +66,8 @@ TEST_F(ControlplaneSettings, ReadsWhatIsSet) {
   const auto settings = load(
       "[controlplane]\nsuffix = \"Lists.EXAMPLE\"\ntest_address4 = \"203.0.113.9\"\n"
       "test_address6 = \"2001:db8::9\"\nttl_s = 60\ndataplane_socket = \"\"\n"
-      "generations_kept = 2\n[dataplane]\nanything = 1\n");
+      "generations_kept = 2\nidentity = \"ns1\"\nversion = \"m2\"\n"
+      "cookie_secret_file = \"/c\"\n[dataplane]\nanything = 1\n");
   ASSERT_TRUE(settings.has_value()) << settings.error().message;
   EXPECT_EQ(settings->compile.suffix.to_text(), "lists.example.");
   EXPECT_EQ(address::to_text_v4(settings->compile.test_address4), "203.0.113.9");
@@ -73,6 +75,9 @@ TEST_F(ControlplaneSettings, ReadsWhatIsSet) {
   EXPECT_EQ(settings->compile.ttl_s, 60u);
   EXPECT_EQ(settings->dataplane_socket, "");
   EXPECT_EQ(settings->generations_kept, 2u);
+  EXPECT_EQ(settings->identity, "ns1");
+  EXPECT_EQ(settings->version, "m2");
+  EXPECT_EQ(settings->cookie_secret_file, "/c");
 }
 
 TEST_F(ControlplaneSettings, RefusesWhatCannotWork) {
@@ -94,6 +99,10 @@ TEST_F(ControlplaneSettings, RefusesWhatCannotWork) {
               {"generations_kept = 1", "outside 2..100000"},
               {"ttl = 60", "did you mean \"ttl_s\"?"},
               {"dns_listen = \"127.0.0.1:53\"", "dns_listen must be a list of strings"}};
+  for (const char* key : {"identity", "version"}) {
+    const std::string line = std::string(key) + " = \"" + std::string(65, 'x') + "\"";
+    EXPECT_THAT(error_of(line), HasSubstr(std::string(key) + " has more than 64 bytes"));
+  }
   for (const auto& row : rows) {
     EXPECT_THAT(error_of(row.line), HasSubstr(row.says)) << row.line;
   }

@@ -57,6 +57,7 @@ TEST(Report, IoCountersHaveTheNamesThatMonitoringKnows) {
                                        "drop_receive_truncated",
                                        "drop_receive_malformed",
                                        "drop_send_failed",
+                                       "rate_limit_would_limit",
                                        "receive_errors",
                                        "buffers_exhausted"};
   EXPECT_EQ(names, expected);

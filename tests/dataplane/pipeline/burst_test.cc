@@ -10,6 +10,7 @@
 #include "dataplane/io/memory_io.h"
 #include "dataplane/pipeline/worker.h"
 #include "tests/dataplane/live_support.h"
+#include "tests/support/packet_rows.h"
 #include "tests/support/seed.h"
 
 namespace merlon::pipeline {
@@ -75,6 +76,14 @@ Packet random_packet(std::mt19937_64& random) {
   spec.version = random() % 16 == 0 ? 1 : 0;
   if (random() % 8 == 0) {
     spec.options = {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8};
+  } else if (random() % 8 == 0) {
+    spec.options = {0, 3, 0, 0};
+  } else if (random() % 16 == 0) {
+    spec.options = {0, 10, 0, 3, 1, 2, 3};
+  }
+  if (spec.qclass == 3 && random() % 2 == 0) {
+    spec.name = "id.server.";
+    spec.type = 16;
   }
   Packet packet{source(pick(random, kSources)), make_query(spec)};
   std::vector<uint8_t>& message = packet.message;
@@ -150,6 +159,7 @@ TEST_F(Burst, EqualsOneQueryAtATimeByteForByte) {
   for (int round = 0; round < 1500; ++round) {
     const size_t size = 1 + random() % io::kBurstMax;
     worker_.limits.udp_size_max = static_cast<uint16_t>(512 + random() % 941);
+    worker_.limits.identity = random() % 2 == 0 ? &tests::row_identity() : nullptr;
     MemoryIo engine;
     Reference expected;
     for (size_t i = 0; i < size; ++i) {
@@ -183,6 +193,7 @@ TEST_F(Burst, EqualsOneQueryAtATimeByteForByte) {
 
 TEST_F(Burst, RandomPacketsMeetMostOutcomes) {
   std::mt19937_64 random(4711);
+  worker_.limits.identity = &tests::row_identity();
   MemoryIo engine;
   for (int i = 0; i < 20000; ++i) {
     const Packet packet = random_packet(random);
@@ -190,6 +201,7 @@ TEST_F(Burst, RandomPacketsMeetMostOutcomes) {
   }
   run(engine, io::kBurstMax);
   for (const Outcome outcome : {Outcome::answered,
+                                Outcome::answered_chaos,
                                 Outcome::nodata,
                                 Outcome::nxdomain,
                                 Outcome::truncated,
@@ -204,6 +216,7 @@ TEST_F(Burst, RandomPacketsMeetMostOutcomes) {
                                 Outcome::formerr_record,
                                 Outcome::formerr_trailing,
                                 Outcome::formerr_opt,
+                                Outcome::formerr_cookie,
                                 Outcome::notimp_opcode,
                                 Outcome::notimp_type,
                                 Outcome::badvers,

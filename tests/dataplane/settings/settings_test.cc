@@ -105,6 +105,15 @@ TEST_F(DataplaneSettings, ValuesOfTheWrongKindAreErrors) {
   EXPECT_THAT(error("[dataplane\n"), HasSubstr(":1"));
 }
 
+TEST_F(DataplaneSettings, NamesOfTheServerHaveAtMost64Bytes) {
+  const std::string longest(64, 'x');
+  for (const std::string_view key : {"identity", "version"}) {
+    EXPECT_TRUE(load(fmt::format("[dataplane]\n{} = \"{}\"\n", key, longest)).has_value());
+    EXPECT_THAT(error(fmt::format("[dataplane]\n{} = \"{}x\"\n", key, longest)),
+                HasSubstr(fmt::format("{} has more than 64 bytes", key)));
+  }
+}
+
 TEST_F(DataplaneSettings, BadAddressesAreErrors) {
   for (const std::string_view text : {"localhost:53", "127.0.0.1", "127.0.0.1:99999", "::1:53"}) {
     EXPECT_THAT(error(fmt::format("[dataplane]\nlisten = [\"{}\"]\n", text)),
@@ -115,7 +124,7 @@ TEST_F(DataplaneSettings, BadAddressesAreErrors) {
 
 TEST_F(DataplaneSettings, EnginesAndCoresAreChecked) {
   EXPECT_THAT(error("[dataplane]\nengine = \"iouring\"\n"),
-              HasSubstr("choose auto, io_uring or mmsg"));
+              HasSubstr("choose auto, io_uring, mmsg or dpdk"));
   for (const std::string_view core : {"x", "-1", "1.5", "", "1024", "99999999999"}) {
     EXPECT_THAT(error(fmt::format("[dataplane]\nworkers = 1\ncores = [\"{}\"]\n", core)),
                 HasSubstr("is no core number"));

@@ -75,7 +75,7 @@ TEST_F(Observed, EachSubjectHasItsOwnNumbers) {
   EXPECT_EQ(row["nodata"], 1);
   EXPECT_EQ(row["truncated"], 4);
   EXPECT_EQ(row["refused"], 1);
-  EXPECT_EQ(row["malformed"], 1);
+  EXPECT_EQ(row["other"], 1);
   EXPECT_EQ(row["verb"], "pass");
   EXPECT_GE(row["last_seen_unix_s"], before);
   EXPECT_EQ(subject(12, 5)["refused_by_verb"], 100);

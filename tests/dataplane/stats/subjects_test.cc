@@ -69,9 +69,13 @@ TEST(SubjectTable, OutcomesAreCountedForWhatTheyAre) {
   EXPECT_EQ(subject_counter_of(Outcome::refused_not_ours), refused);
   EXPECT_EQ(subject_counter_of(Outcome::refused_class), refused);
   EXPECT_EQ(subject_counter_of(Outcome::drop_ignored_source), dropped);
-  EXPECT_EQ(subject_counter_of(Outcome::formerr_opt), malformed);
-  EXPECT_EQ(subject_counter_of(Outcome::notimp_type), malformed);
-  EXPECT_EQ(subject_counter_of(Outcome::badvers), malformed);
+  EXPECT_EQ(subject_counter_of(Outcome::formerr_opt), other);
+  EXPECT_EQ(subject_counter_of(Outcome::notimp_type), other);
+  EXPECT_EQ(subject_counter_of(Outcome::badvers), other);
+  EXPECT_EQ(subject_counter_of(Outcome::relayed), other);
+  EXPECT_EQ(subject_counter_of(Outcome::limited_slip), truncated);
+  EXPECT_EQ(subject_counter_of(Outcome::badcookie), dropped);
+  EXPECT_EQ(subject_counter_of(Outcome::drop_rate_limited), dropped);
   EXPECT_EQ(to_string(refused_by_verb), "refused_by_verb");
   EXPECT_EQ(to_string(SubjectCounter::count_), "unknown");
 }

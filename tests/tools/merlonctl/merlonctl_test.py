@@ -433,7 +433,7 @@ class Others(Case):
         self.run_ctl("device", "add", "fw", "--account", "acme", "--source", "192.0.2.1")
         row = ('{"account":1,"device":1,"verb":"pass","queries":9,"last_seen_unix_s":0,'
                '"answered":4,"nodata":0,"nxdomain":0,"truncated":5,"dropped":0,'
-               '"refused_by_verb":0,"refused":0,"malformed":0}')
+               '"refused_by_verb":0,"refused":0,"other":0}')
         answer = ('{"subject_count":3,"without_slot":0,"subjects":[' + row +
                   '],"shared":{"queries":0},"gone":{"queries":0}}')
         for command in ("subjects_1000", "subjects_1000_1", "subjects_1"):

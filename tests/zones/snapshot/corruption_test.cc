@@ -199,8 +199,8 @@ TEST(BodiesCorruption, BodyThatNoTcpMessageHolds) {
   edit.change<BodyEntry>(kIndex, 0, [](BodyEntry& entry) { ++entry.size; });
   const auto segment = Segment::from_bytes(edit.finish());
   EXPECT_EQ(BodiesView::open(*segment).error().message,
-            fmt::format("section BODY_INDEX at offset {}: body 0 of 65201 bytes, at most 65200",
-                        segment->offset_of(kIndex)));
+            fmt::format("section BODY_INDEX at offset {}: body 0 of {} bytes, at most {}",
+                        segment->offset_of(kIndex), kBodySizeMax + 1, kBodySizeMax));
 }
 
 TEST(BodiesCorruption, OwnerInFullHasAtMost255Bytes) {
