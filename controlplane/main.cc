@@ -16,6 +16,7 @@
 #include "controlplane/api/server.h"
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/dns/server.h"
+#include "controlplane/dns/udp_proxy.h"
 #include "controlplane/publish/publisher.h"
 #include "controlplane/settings/settings.h"
 #include "controlplane/store/store.h"
@@ -91,6 +92,41 @@ Result<cookie::Secrets> load_cookie_secrets(const std::string& path) {
   return secrets;
 }
 
+struct DnsServers {
+  std::unique_ptr<dns::Server> tcp;
+  std::unique_ptr<dns::UdpProxyServer> slow_path;  // nullptr: none
+};
+
+Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& slot) {
+  dns::ServerOptions options;
+  options.listen = settings.dns_listen;
+  options.threads = settings.dns_thread_count;
+  options.identity = answer::Identity(settings.identity, settings.version);
+  if (!settings.cookie_secret_file.empty()) {
+    const auto secrets = load_cookie_secrets(settings.cookie_secret_file);
+    if (!secrets) {
+      return in("cookie secrets", secrets.error());
+    }
+    options.cookie_secrets = *secrets;
+  }
+  auto tcp = dns::Server::start(options, slot);
+  if (!tcp) {
+    return in("DNS over TCP", tcp.error());
+  }
+  DnsServers servers{std::move(*tcp), nullptr};
+  if (!settings.slow_path_socket.empty()) {
+    auto slow_path = dns::UdpProxyServer::start({.socket_path = settings.slow_path_socket,
+                                                 .identity = options.identity,
+                                                 .cookie_secrets = options.cookie_secrets},
+                                                slot);
+    if (!slow_path) {
+      return in("slow path", slow_path.error());
+    }
+    servers.slow_path = std::move(*slow_path);
+  }
+  return servers;
+}
+
 int run(const std::string& config) {
   const auto settings = load_settings(config);
   if (!settings) {
@@ -127,22 +163,11 @@ int run(const std::string& config) {
                                         .catalogue_path = settings->catalogue_path(),
                                         .dataplane_socket = settings->dataplane_socket,
                                         .contact = settings->contact});
-  dns::ServerOptions dns_options;
-  dns_options.listen = settings->dns_listen;
-  dns_options.threads = settings->dns_thread_count;
-  dns_options.identity = answer::Identity(settings->identity, settings->version);
-  if (!settings->cookie_secret_file.empty()) {
-    const auto secrets = load_cookie_secrets(settings->cookie_secret_file);
-    if (!secrets) {
-      return give_up("cookie secrets", secrets.error());
-    }
-    dns_options.cookie_secrets = *secrets;
+  auto dns_servers = start_dns(*settings, slot);
+  if (!dns_servers) {
+    return give_up("DNS", dns_servers.error());
   }
-  auto dns_server = dns::Server::start(dns_options, slot);
-  if (!dns_server) {
-    return give_up("DNS over TCP", dns_server.error());
-  }
-  coordinator.watch(**dns_server);
+  coordinator.watch(*dns_servers->tcp);
   if (auto started = coordinator.start(); !started) {
     return give_up("start", started.error());
   }
@@ -150,15 +175,16 @@ int run(const std::string& config) {
   if (!api_server) {
     return give_up("REST API", api_server.error());
   }
-  spdlog::info("ready: DNS over TCP on {}, API on {}", fmt::join((*dns_server)->addresses(), ", "),
-               settings->api_socket);
+  spdlog::info("ready: DNS over TCP on {}, API on {}",
+               fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
   int received = 0;
   sigwait(&signals, &received);
   spdlog::info("stopping");
   coordinator.cancel_waits();  // the API's requests may be among those who wait
   api_server->reset();
   coordinator.stop();
-  dns_server->reset();
+  dns_servers->slow_path.reset();
+  dns_servers->tcp.reset();
   return 0;
 }
 

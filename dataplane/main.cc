@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // merlon-dataplane: answers UDP queries from the published snapshot. Wiring only:
 //   settings -> sockets -> workers (engine + pipeline) <- live snapshot <- control socket
+//                          workers <-> slow path <-> control plane
 // It starts from disk without the control plane and goes on without it. SIGHUP loads what is
 // current, SIGTERM and SIGINT stop.
 #include <pthread.h>
@@ -21,11 +22,14 @@
 #include "dataplane/control/observe.h"
 #include "dataplane/control/report.h"
 #include "dataplane/dnstap/tap.h"
+#include "dataplane/dpdk/eal.h"
+#include "dataplane/dpdk/ports.h"
 #include "dataplane/io/mmsg_io.h"
 #include "dataplane/io/uring_io.h"
 #include "dataplane/pipeline/worker.h"
 #include "dataplane/ratelimit/ratelimit.h"
 #include "dataplane/settings/settings.h"
+#include "dataplane/slowpath/slow_path.h"
 #include "dataplane/xdp/preflight.h"
 #include "zones/answer/identity.h"
 #include "zones/base/file.h"
@@ -87,7 +91,10 @@ class DataPlane {
       return std::unexpected(control.error());
     }
     control_ = std::move(*control);
-    if (auto done = bind_sockets(); !done) {
+    if (auto done = settings_.engine == Engine::dpdk ? open_ports() : bind_sockets(); !done) {
+      return done;
+    }
+    if (auto done = start_slow_path(); !done) {
       return done;
     }
     if (!settings_.dnstap.path.empty()) {
@@ -115,8 +122,11 @@ class DataPlane {
       thread.join();
     }
     threads_.clear();
+    slow_path_.reset();
     control_.reset();
     tap_.reset();
+    ports_.reset();
+    dpdk::stop_eal();
   }
 
   std::string load() {
@@ -184,6 +194,28 @@ class DataPlane {
     return {};
   }
 
+  Status start_slow_path() {
+    if (settings_.slow_path_socket.empty()) {
+      return {};
+    }
+    auto started = slowpath::SlowPath::start({.socket = settings_.slow_path_socket}, counters_);
+    if (!started) {
+      return std::unexpected(started.error());
+    }
+    slow_path_ = std::move(*started);
+    return {};
+  }
+
+  Status open_ports() {
+    auto ports = dpdk::Ports::open(settings_.dpdk, counters_);
+    if (!ports) {
+      return std::unexpected(ports.error());
+    }
+    const std::lock_guard lock(facts_);
+    ports_ = std::move(*ports);
+    return {};
+  }
+
   void pin(size_t index) const {
     if (settings_.cores.empty()) {
       return;
@@ -209,11 +241,15 @@ class DataPlane {
                                        .identity = &identity_},
                             .services = services_,
                             .sampler = tap_ == nullptr ? nullptr : &tap_->sampler(index)};
+    if (ports_ != nullptr) {
+      run_on_ports(index, worker);
+      return;
+    }
     if (settings_.engine != Engine::mmsg) {
       auto engine = io::UringIo::create(sockets_[index], counters);
       if (engine) {
         note_engine(index, "io_uring", "");
-        pipeline::run_worker(**engine, worker, stop_);
+        serve(**engine, worker);
         return;
       }
       note_engine(index, "mmsg", fmt::format("io_uring refused: {}", engine.error().message));
@@ -221,7 +257,33 @@ class DataPlane {
       note_engine(index, "mmsg", "");
     }
     const auto engine = io::MmsgIo::create(sockets_[index], counters);
-    pipeline::run_worker(*engine, worker, stop_);
+    serve(*engine, worker);
+  }
+
+  template <class Engine>
+  void serve(Engine& engine, pipeline::Worker& worker) {
+    if (slow_path_ == nullptr) {
+      pipeline::run_worker(engine, worker, stop_);
+      return;
+    }
+    slow_path_->attach(worker.index, engine);
+    pipeline::run_worker(engine, worker, stop_, &slow_path_->outlet(worker.index));
+    slow_path_->detach(worker.index);
+  }
+
+  void run_on_ports(size_t index, pipeline::Worker& worker) {
+    const auto engine = ports_->enter(index);
+    note_engine(index, engine ? "dpdk" : "none", engine ? "" : engine.error().message);
+    if (engine) {
+      serve(**engine, worker);
+      ports_->leave(index);
+    }
+  }
+
+  // What the ports are and have counted; none before they are open.
+  std::vector<stats::PortReport> port_reports() {
+    const std::lock_guard lock(facts_);
+    return ports_ == nullptr ? std::vector<stats::PortReport>{} : ports_->report();
   }
 
   void note_engine(size_t worker, std::string_view engine, const std::string& note) {
@@ -249,23 +311,26 @@ class DataPlane {
       return load();
     }
     if (command == "stats") {
+      const auto ports = port_reports();
       std::vector<control::StatsSection> sections{{"subjects", observer_.subjects_section()}};
       const std::lock_guard lock(facts_);
       if (tap_ != nullptr) {
         sections.push_back({"dnstap", control::dnstap_json(tap_->numbers())});
       }
-      return control::stats_json(generation, counters_, sections);
+      return control::stats_json(generation, counters_, ports, sections);
     }
     if (auto answer = observer_.handle(command)) {
       return std::move(*answer);
     }
     if (command == "status") {
+      auto ports = port_reports();
       const std::lock_guard lock(facts_);
       control::StatusFacts facts{.version = kVersion,
                                  .engine = engine_text(),
                                  .engine_note = engine_note_,
                                  .worker_count = settings_.worker_count,
                                  .listen = listen_,
+                                 .ports = std::move(ports),
                                  .started = started_,
                                  .loaded = loaded_,
                                  .last_load_error = last_load_error_,
@@ -289,6 +354,8 @@ class DataPlane {
   swap::LiveSlot live_;
   control::Observer observer_;
   std::vector<std::vector<io::UdpSocket>> sockets_;  // per worker
+  std::unique_ptr<slowpath::SlowPath> slow_path_;    // nullptr: none
+  std::unique_ptr<dpdk::Ports> ports_;               // instead of them: the dpdk engine
   std::unique_ptr<control::ControlServer> control_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stop_{false};

@@ -84,7 +84,19 @@ void write_workers(const Json& stats, Exposition& out) {
   }
 }
 
-// Parts of the statistics that are objects of numbers that only grow.
+void write_ports(const Json& stats, Exposition& out) {
+  if (!stats.contains("ports") || !stats["ports"].is_array() || stats["ports"].empty()) {
+    return;
+  }
+  out.family("merlon_dataplane_port_total", MetricType::counter,
+             "What the dpdk engine's ports counted.");
+  for (const Json& port : stats["ports"]) {
+    for (const auto& [name, value] : port.at("counters").items()) {
+      out.sample({{"port", text_of(port, "port")}, {"counter", name}}, value.get<uint64_t>());
+    }
+  }
+}
+
 void write_dnstap(const Json& stats, Exposition& out) {
   if (!stats.contains("dnstap")) {
     return;
@@ -166,6 +178,7 @@ void write_dataplane(Operations& operations, int64_t now, Exposition& out) {
   }
   write_status(*status, operations, now, out);
   write_workers(*stats, out);
+  write_ports(*stats, out);
   write_dnstap(*stats, out);
   if (const auto report =
           subjects_json(operations, {.account = "", .count_max = kSubjectCountMax})) {

@@ -78,9 +78,10 @@ std::vector<std::string> names_that_carry(const snapshot::Snapshot& snapshot,
   for (const auto& zone : snapshot.zones()) {
     for (const snapshot::NodeEntry& node : zone->view().nodes()) {
       bool holds = false;
-      for (const snapshot::Rrset& rrset : zone->rrsets_of(node)) {
-        holds = holds || (rrset.type == type && address_body_holds(rrset.body.bytes(), wanted)) ||
-                (rrset.type == wire::type::apl && apl_body_holds(rrset.body.bytes(), address));
+      for (const snapshot::RrsetEntry& rrset : zone->view().rrsets_of(node)) {
+        const Bytes body = zone->body_of(rrset).bytes();
+        holds = holds || (rrset.type == type && address_body_holds(body, wanted)) ||
+                (rrset.type == wire::type::apl && apl_body_holds(body, address));
       }
       if (holds) {
         const auto name = name::Name::from_wire(zone->view().name_of(node));

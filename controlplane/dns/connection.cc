@@ -10,6 +10,7 @@
 #include <ctime>
 #include <utility>
 
+#include "controlplane/dns/special.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::dns {
@@ -49,6 +50,22 @@ const snapshot::Subject* find_subject(const snapshot::Snapshot& snapshot,
                                       const address::Address& source) {
   const uint32_t index = snapshot.access()->view.find(source);
   return index == snapshot::kNoSubject ? nullptr : &snapshot.subject(index);
+}
+
+void check_cookie(const std::optional<cookie::Secrets>& secrets, const address::Address& source,
+                  cookie::Check& check, answer::Query& query) {
+  if (query.cookie_size == 0 || !secrets) {
+    return;
+  }
+  std::copy_n(query.cookie.begin(), cookie::kClientSize, check.client.begin());
+  std::copy_n(query.cookie.begin() + cookie::kClientSize, cookie::kServerSize,
+              check.server.begin());
+  check.server_size = static_cast<uint8_t>(query.cookie_size - cookie::kClientSize);
+  check.source = source;
+  const auto now = static_cast<uint32_t>(std::time(nullptr));
+  cookie::check_burst(*secrets, now, {&check, 1});
+  query.cookie_valid = check.state == cookie::State::valid;
+  query.server_cookie = check.answer.data();
 }
 
 WorkerContext::WorkerContext(const ServerOptions& the_options, const SnapshotSlot& slot)
@@ -160,9 +177,13 @@ void Connection::answer_message(WorkerContext& context, Bytes message) {
   const MutableBytes head = output_->begin(message);
   answer::Reply reply =
       answer::answer(*snapshot, message, subject(context), context.limits, context.query);
-  check_cookie(context);
+  // The handshake has proved the source: whatever the cookie, the client gets one that is good.
+  // There is room for it behind every body, so that it may come after deciding.
+  check_cookie(context.options.cookie_secrets, source_, context.cookie, context.query);
   std::array<uint8_t, answer::kOptSizeMax> tail;
-  if (reply.body.pointer_count != 0 && reply.body.size > OutputQueue::kPatchedMax) {
+  if (answer::is_for_slow_path(reply.outcome)) {
+    answer_special_message(context, message, reply);
+  } else if (reply.body.pointer_count != 0 && reply.body.size > OutputQueue::kPatchedMax) {
     answer_in_own_memory(context, message, reply);
   } else {
     const answer::Gathered gathered =
@@ -200,23 +221,22 @@ void Connection::answer_in_own_memory(WorkerContext& context, Bytes message, ans
   output_->commit_whole(framed);
 }
 
-// The handshake has proved the source: whatever the cookie, the client gets one that is good. There
-// is room for it behind every body, so that it may come after deciding.
-void Connection::check_cookie(WorkerContext& context) const {
-  answer::Query& query = context.query;
-  if (query.cookie_size == 0 || !context.options.cookie_secrets) {
-    return;
-  }
-  cookie::Check& check = context.cookie;
-  std::copy_n(query.cookie.begin(), cookie::kClientSize, check.client.begin());
-  std::copy_n(query.cookie.begin() + cookie::kClientSize, cookie::kServerSize,
-              check.server.begin());
-  check.server_size = static_cast<uint8_t>(query.cookie_size - cookie::kClientSize);
-  check.source = source_;
-  const auto now = static_cast<uint32_t>(std::time(nullptr));
-  cookie::check_burst(*context.options.cookie_secrets, now, {&check, 1});
-  query.cookie_valid = check.state == cookie::State::valid;
-  query.server_cookie = check.answer.data();
+// Rare and small: memory of its own, as above.
+void Connection::answer_special_message(WorkerContext& context, Bytes message,
+                                        answer::Reply& reply) {
+  const auto framed =
+      std::make_shared<std::vector<uint8_t>>(OutputQueue::kPrefixSize + kSpecialReplySizeMax);
+  const SpecialReply special =
+      answer_special({.snapshot = *context.snapshots.snapshot(),
+                      .message = message,
+                      .parsed = context.query,
+                      .subject = subject(context),
+                      .limits = context.limits},
+                     MutableBytes(*framed).subspan(OutputQueue::kPrefixSize));
+  reply.outcome = special.outcome;
+  store_be16(framed->data(), static_cast<uint16_t>(special.size));
+  framed->resize(OutputQueue::kPrefixSize + special.size);
+  output_->commit_whole(framed);
 }
 
 const snapshot::Subject* Connection::subject(WorkerContext& context) {

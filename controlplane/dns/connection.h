@@ -27,6 +27,11 @@ namespace merlon::dns {
 const snapshot::Subject* find_subject(const snapshot::Snapshot& snapshot,
                                       const address::Address& source);
 
+// Gives a query with a cookie a server cookie to send back (into `check`, which outlives the reply)
+// and says whether its own is good. Without secrets nothing changes.
+void check_cookie(const std::optional<cookie::Secrets>& secrets, const address::Address& source,
+                  cookie::Check& check, answer::Query& query);
+
 // What the connections of a worker share. Not thread-safe.
 struct WorkerContext {
   WorkerContext(const ServerOptions& the_options, const SnapshotSlot& slot);
@@ -87,7 +92,7 @@ class Connection : public TimerNode {
   void answer_frames(WorkerContext& context, Input& input);
   void answer_message(WorkerContext& context, Bytes message);
   void answer_in_own_memory(WorkerContext& context, Bytes message, answer::Reply& reply);
-  void check_cookie(WorkerContext& context) const;
+  void answer_special_message(WorkerContext& context, Bytes message, answer::Reply& reply);
   const snapshot::Subject* subject(WorkerContext& context);
   // False when the connection failed; reason() says why.
   bool receive(WorkerContext& context, Input& input);

@@ -19,6 +19,8 @@ constexpr settings::Option kOptions[] = {
      "Unix socket of the REST API, for merlonctl"},
     {"dataplane_socket", Kind::text, "\"/run/merlon/dataplane.sock\"", 0, 0,
      "control socket of the data plane; empty: none to tell"},
+    {"slow_path_socket", Kind::text, "\"/run/merlon/slowpath.sock\"", 0, 0,
+     "Unix socket for the data plane's UDP queries that it does not answer itself; empty: none"},
     {"dns_listen", Kind::text_list, R"(["127.0.0.1:5300", "[::1]:5300"])", 0, 0,
      "TCP addresses to answer DNS on"},
     {"dns_threads", Kind::number, "1", 1, 256, "threads that serve DNS over TCP"},
@@ -89,6 +91,7 @@ Result<Settings> load_settings(const std::string& path) {
   }
   result.api_socket = section->text("api_socket");
   result.dataplane_socket = section->text("dataplane_socket");
+  result.slow_path_socket = section->text("slow_path_socket");
   result.dns_listen = section->text_list("dns_listen");
   result.dns_thread_count = static_cast<unsigned>(section->number("dns_threads"));
   result.generations_kept = static_cast<size_t>(section->number("generations_kept"));

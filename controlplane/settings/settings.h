@@ -16,6 +16,7 @@ struct Settings {
   std::string state_directory;
   std::string api_socket;
   std::string dataplane_socket;
+  std::string slow_path_socket;  // empty: none
   std::vector<std::string> dns_listen;
   unsigned dns_thread_count = 1;
   size_t generations_kept = 32;

@@ -5,7 +5,6 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 
 namespace merlon::access {
@@ -16,6 +15,46 @@ using address::Bits6;
 // Below this many prefixes a table with small pages takes less memory than one with huge pages, and
 // its few lines stay in cache anyway.
 constexpr size_t kHugePagesFrom = 4096;
+// Six in ten slots of a length's table are taken.
+constexpr uint64_t slots_for(uint64_t count) {
+  return count + count * 2 / 3 + 1;
+}
+constexpr uint64_t kFilterBitsPerPrefix = 16;
+constexpr uint64_t kFilterBitsMax = uint64_t{1} << 31;
+
+// subject + 1 of each address of a /24, and how many runs of equal ones there are.
+struct Expanded {
+  std::array<uint32_t, 256> values;
+  size_t run_count = 1;
+
+  Expanded(uint32_t base, std::span<const snapshot::SourceEntry4> sources) {
+    values.fill(base);
+    // In segment order a prefix comes after those that hold it.
+    for (const snapshot::SourceEntry4& source : sources) {
+      std::fill_n(values.begin() + (source.address & 255), 1u << (32 - source.length),
+                  source.subject + 1);
+    }
+    for (size_t i = 1; i < values.size(); ++i) {
+      run_count += values[i] != values[i - 1] ? 1u : 0u;
+    }
+  }
+
+  template <class Out>
+  Out runs() const {
+    Out out;
+    out.starts.fill(255);
+    size_t run = 0;
+    out.values.fill(values[0]);
+    for (size_t i = 1; i < values.size(); ++i) {
+      if (values[i] != values[i - 1]) {
+        out.starts[run++] = static_cast<uint8_t>(i);
+        std::fill(out.values.begin() + static_cast<std::ptrdiff_t>(run), out.values.end(),
+                  values[i]);
+      }
+    }
+    return out;
+  }
+};
 
 }  // namespace
 
@@ -43,18 +82,10 @@ Result<std::unique_ptr<SourceTable>> SourceTable::build(const snapshot::AccessVi
   if (::getrandom(table->secret_.data(), sizeof table->secret_, 0) != sizeof table->secret_) {
     return fail_errno("read random bytes for the source table", errno);
   }
-  // Shorter prefixes first, so that longer ones overwrite them.
-  for (unsigned length = 0; length <= 32; ++length) {
-    for (const snapshot::SourceEntry4& entry : view.sources4()) {
-      if (entry.length != length) {
-        continue;
-      }
-      if (auto inserted = table->insert4(entry); !inserted) {
-        return std::unexpected(inserted.error());
-      }
-    }
+  if (auto built = table->build4(view.sources4()); !built) {
+    return std::unexpected(built.error());
   }
-  table->build6(view);
+  table->build6(view.sources6());
   return table;
 }
 
@@ -64,36 +95,63 @@ SourceTable::~SourceTable() {
   }
 }
 
-Status SourceTable::insert4(const snapshot::SourceEntry4& entry) {
-  const uint32_t value = entry.subject + 1;
-  if ((value & kGroupFlag) != 0) {
-    return fail(ErrorCode::invalid_argument, "source table: subject number {} is too large",
-                entry.subject);
-  }
-  const size_t first = entry.address >> 8;
-  if (entry.length <= 24) {
-    // No group can exist yet: lengths come in ascending order.
-    std::fill_n(first_ + first, size_t{1} << (24 - entry.length), value);
-    return {};
-  }
-  uint32_t group = first_[first] & ~kGroupFlag;
-  if ((first_[first] & kGroupFlag) == 0) {
-    group = static_cast<uint32_t>(second_.size() / 256);
-    if ((group & kGroupFlag) != 0) {
-      return fail(ErrorCode::invalid_argument, "source table: too many prefixes longer than /24");
+// One pass: in segment order (by address, then length) a prefix comes after those that hold it, so
+// it overwrites them, and what is longer than /24 within one /24 comes together.
+Status SourceTable::build4(std::span<const snapshot::SourceEntry4> sources) {
+  few_.push_back({});  // nobody's: see few_of()
+  for (size_t i = 0; i < sources.size();) {
+    const snapshot::SourceEntry4& source = sources[i];
+    if (source.subject >= kNumberMask) {
+      return fail(ErrorCode::invalid_argument, "source table: subject number {} is too large",
+                  source.subject);
     }
-    second_.insert(second_.end(), 256, first_[first]);
-    first_[first] = group | kGroupFlag;
+    const size_t first = source.address >> 8;
+    if (source.length <= 24) {
+      std::fill_n(first_ + first, size_t{1} << (24 - source.length), source.subject + 1);
+      ++i;
+      continue;
+    }
+    const size_t from = i;
+    while (i < sources.size() && sources[i].address >> 8 == first) {
+      if (sources[i].subject >= kNumberMask) {
+        return fail(ErrorCode::invalid_argument, "source table: subject number {} is too large",
+                    sources[i].subject);
+      }
+      ++i;
+    }
+    const auto entry = add_group(sources.subspan(from, i - from));
+    if (!entry) {
+      return std::unexpected(entry.error());
+    }
+    first_[first] = *entry;
   }
-  const size_t at = group * size_t{256} + (entry.address & 255);
-  std::fill_n(second_.begin() + static_cast<std::ptrdiff_t>(at), size_t{1} << (32 - entry.length),
-              value);
   return {};
 }
 
-void SourceTable::build6(const snapshot::AccessView& view) {
+Result<uint32_t> SourceTable::add_group(std::span<const snapshot::SourceEntry4> sources) {
+  const Expanded expanded(first_[sources.front().address >> 8], sources);
+  uint32_t kind = kMany;
+  size_t number = many_.size();
+  if (expanded.run_count <= std::tuple_size_v<decltype(Few::values)>) {
+    kind = kFew;
+    number = few_.size();
+    few_.push_back(expanded.runs<Few>());
+  } else if (expanded.run_count <= std::tuple_size_v<decltype(Some::values)>) {
+    kind = kSome;
+    number = some_.size();
+    some_.push_back(expanded.runs<Some>());
+  } else {
+    many_.push_back(expanded.values);
+  }
+  if (number > kNumberMask) {
+    return fail(ErrorCode::invalid_argument, "source table: too many prefixes longer than /24");
+  }
+  return (kind << kKindShift) | static_cast<uint32_t>(number);
+}
+
+void SourceTable::build6(std::span<const snapshot::SourceEntry6> sources) {
   std::array<size_t, 129> counts{};
-  for (const snapshot::SourceEntry6& entry : view.sources6()) {
+  for (const snapshot::SourceEntry6& entry : sources) {
     ++counts[entry.length];
   }
   std::array<size_t, 129> place{};
@@ -102,34 +160,80 @@ void SourceTable::build6(const snapshot::AccessView& view) {
       continue;
     }
     place[length] = lengths6_.size();
-    Length6 one;
+    Length6& one = lengths6_.emplace_back();
     one.mask = ~address::host_mask<Bits6>(static_cast<int>(length));
-    one.slots.resize(std::bit_ceil(counts[length] * 2));
-    one.slot_mask = one.slots.size() - 1;
-    lengths6_.push_back(std::move(one));
+    one.slot_count = slots_for(counts[length]);
+    one.slots.resize(one.slot_count);
+    one.filter_bits = std::min(counts[length] * kFilterBitsPerPrefix, kFilterBitsMax);
+    one.filter.resize(one.filter_bits / 64 + 1);
   }
-  for (const snapshot::SourceEntry6& entry : view.sources6()) {
-    Length6& one = lengths6_[place[entry.length]];
+  for (const snapshot::SourceEntry6& entry : sources) {
     const Bits6 bits = entry.prefix().bits;
-    uint64_t at = mix(bits) & one.slot_mask;
-    while (one.slots[at].subject_plus_one != 0) {
-      at = (at + 1) & one.slot_mask;
-    }
-    one.slots[at] = {bits, entry.subject + 1};
+    lengths6_[place[entry.length]].insert(mix(bits), bits, entry.subject);
   }
 }
 
-uint32_t SourceTable::find6(Bits6 address) const {
+void SourceTable::Length6::insert(uint64_t hash, Bits6 bits, uint32_t subject) {
+  const uint64_t bit = filter_bit_of(hash);
+  filter[bit / 64] |= uint64_t{1} << (bit % 64);
+  uint64_t at = slot_of(hash);
+  while (slots[at].subject_plus_one != 0) {
+    at = at + 1 == slot_count ? 0 : at + 1;
+  }
+  slots[at] = {bits, subject + 1};
+}
+
+uint32_t SourceTable::Length6::find(uint64_t hash, Bits6 bits) const {
+  // Free slots end the walk.
+  for (uint64_t at = slot_of(hash); slots[at].subject_plus_one != 0;
+       at = at + 1 == slot_count ? 0 : at + 1) {
+    if (slots[at].bits == bits) {
+      return slots[at].subject_plus_one;
+    }
+  }
+  return 0;
+}
+
+void SourceTable::prefetch6(Bits6 address) const {
   for (const Length6& one : lengths6_) {
+    prefetch_line(&one.filter[one.filter_bit_of(mix(address & one.mask)) / 64]);
+  }
+}
+
+SourceTable::Probe SourceTable::probe6(Bits6 address) const {
+  for (uint32_t i = 0; i < lengths6_.size(); ++i) {
+    const Length6& one = lengths6_[i];
+    const uint64_t hash = mix(address & one.mask);
+    if (one.may_hold(hash)) {
+      prefetch_line(&one.slots[one.slot_of(hash)]);
+      return {.hash = hash, .entry = i};
+    }
+  }
+  return {.hash = 0, .entry = static_cast<uint32_t>(lengths6_.size())};
+}
+
+uint32_t SourceTable::find6(Bits6 address, const Probe& probe) const {
+  uint64_t hash = probe.hash;
+  for (uint32_t i = probe.entry; i < lengths6_.size(); ++i) {
+    const Length6& one = lengths6_[i];
     const Bits6 bits = address & one.mask;
-    for (uint64_t at = mix(bits) & one.slot_mask; one.slots[at].subject_plus_one != 0;
-         at = (at + 1) & one.slot_mask) {
-      if (one.slots[at].bits == bits) {
-        return one.slots[at].subject_plus_one - 1;
+    hash = i == probe.entry ? hash : mix(bits);
+    if (one.may_hold(hash)) {
+      if (const uint32_t found = one.find(hash, bits); found != 0) {
+        return found - 1;
       }
     }
   }
   return snapshot::kNoSubject;
+}
+
+size_t SourceTable::size_bytes() const {
+  size_t size = kFirstCount * sizeof(uint32_t) + few_.capacity() * sizeof(Few) +
+                some_.capacity() * sizeof(Some) + many_.capacity() * sizeof(Many);
+  for (const Length6& one : lengths6_) {
+    size += one.slots.capacity() * sizeof(Slot6) + one.filter.capacity() * sizeof(uint64_t);
+  }
+  return size;
 }
 
 }  // namespace merlon::access

@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "dataplane/control/report_ports.h"
+
 namespace merlon::control {
 namespace {
 
@@ -44,6 +46,7 @@ std::string status_json(const StatusFacts& facts) {
             {"engine_note", facts.engine_note},
             {"worker_count", facts.worker_count},
             {"listen", facts.listen},
+            {"ports", describe_ports(facts.ports)},
             {"started_unix_s", facts.started},
             {"generation", facts.served == nullptr ? 0 : facts.served->generation()},
             {"loaded_unix_s", facts.loaded},
@@ -55,6 +58,7 @@ std::string status_json(const StatusFacts& facts) {
 }
 
 std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounters> workers,
+                       std::span<const stats::PortReport> ports,
                        std::span<const StatsSection> sections) {
   Json json{{"schema_version", 1}, {"generation", generation}};
   json["total"] = counters_json(workers);
@@ -63,6 +67,7 @@ std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounter
     each.push_back(counters_json(workers.subspan(i, 1)));
   }
   json["workers"] = std::move(each);
+  json["ports"] = count_ports(ports);
   for (const StatsSection& section : sections) {
     json[std::string(section.name)] = Json::parse(section.json);
   }

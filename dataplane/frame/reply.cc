@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reply's headers from the query's. One function writes them, in place or elsewhere: it reads
 // all that it needs before it writes anything, as the two may overlap.
-#include <array>
 #include <cstring>
 
 #include "dataplane/frame/frame.h"
@@ -25,66 +24,77 @@ size_t ip_size(const Layout& layout) {
   return layout.is_v6 ? kV6Size : kV4Size;
 }
 
-void store16(uint8_t* at, uint16_t value) {
+void store32(uint8_t* at, uint64_t value) {
+  const auto low = static_cast<uint32_t>(value);
+  std::memcpy(at, &low, sizeof low);
+}
+void store64(uint8_t* at, uint64_t value) {
   std::memcpy(at, &value, sizeof value);
 }
 
 void write_ethernet(const uint8_t* query, const Layout& layout, uint8_t* reply) {
-  std::array<uint8_t, kMacsSize> macs;
-  std::memcpy(macs.data(), query, kMacsSize);
+  const uint64_t first = checksum::load64(query);  // the destination, a third of the source
+  const uint64_t source = first >> 48 | checksum::load32(query + 8) << 16;
   if (reply != query) [[unlikely]] {
     MERLON_DASSERT(layout.ip - kMacsSize <= kTypesSizeMax);
     std::memmove(reply + kMacsSize, query + kMacsSize, layout.ip - kMacsSize);
   }
-  std::memcpy(reply, macs.data() + 6, 6);
-  std::memcpy(reply + 6, macs.data(), 6);
+  store64(reply, source | first << 48);
+  store32(reply + 8, first >> 16);
 }
 
 // Returns the sum of both addresses, for the pseudo header.
 uint64_t write_v4(uint64_t addresses, uint8_t* ip, size_t udp_size, Checksums checksums) {
-  const auto total = static_cast<uint16_t>(kV4Size + udp_size);
-  store_be16(ip, 0x4500);
-  store_be16(ip + 2, total);
-  store_be16(ip + 4, 0);
-  store_be16(ip + 6, kDoNotFragment);
-  ip[8] = kHopLimit;
-  ip[9] = kUdp;
-  addresses = (addresses >> 32) | (addresses << 32);
-  std::memcpy(ip + 12, &addresses, sizeof addresses);
-  const uint64_t sum = checksum::add(addresses, checksum::word(0x4500) + checksum::word(total) +
-                                                    checksum::word(kDoNotFragment) +
-                                                    checksum::word(kHopLimit << 8 | kUdp));
-  store16(ip + 10, checksums == Checksums::here ? static_cast<uint16_t>(~checksum::fold(sum)) : 0);
+  const uint64_t total = checksum::word(static_cast<uint16_t>(kV4Size + udp_size));
+  constexpr uint64_t kVersion = checksum::word(0x4500);
+  constexpr uint64_t kFlags = checksum::word(kDoNotFragment);
+  constexpr uint64_t kTtl = checksum::word(kHopLimit << 8 | kUdp);
+  addresses = addresses >> 32 | addresses << 32;
+  const uint64_t sum = checksum::add(addresses, kVersion + total + kFlags + kTtl);
+  const uint64_t field =
+      checksums == Checksums::here ? static_cast<uint16_t>(~checksum::fold(sum)) : 0;
+  store64(ip, kVersion | total << 16 | kFlags << 48);
+  store32(ip + 8, kTtl | field << 16);
+  store64(ip + 12, addresses);
   return addresses;
 }
 
-using V6Addresses = std::array<uint8_t, 32>;
+// Four words and no array: one would cost every caller a stack protector.
+struct V6Addresses {
+  uint64_t source_high;
+  uint64_t source_low;
+  uint64_t destination_high;
+  uint64_t destination_low;
+};
+
+V6Addresses load_v6(const uint8_t* at) {
+  return {checksum::load64(at), checksum::load64(at + 8), checksum::load64(at + 16),
+          checksum::load64(at + 24)};
+}
 
 uint64_t write_v6(const V6Addresses& addresses, uint8_t* ip, size_t udp_size) {
-  store_be32(ip, 0x60000000);
-  store_be16(ip + 4, static_cast<uint16_t>(udp_size));
-  ip[6] = kUdp;
-  ip[7] = kHopLimit;
-  std::memcpy(ip + 8, addresses.data() + 16, 16);
-  std::memcpy(ip + 24, addresses.data(), 16);
-  return checksum::sum(addresses.data(), addresses.size());
+  store32(ip, checksum::word(0x6000));
+  store32(ip + 4, checksum::word(static_cast<uint16_t>(udp_size)) |
+                      checksum::word(kUdp << 8 | kHopLimit) << 16);
+  store64(ip + 8, addresses.destination_high);
+  store64(ip + 16, addresses.destination_low);
+  store64(ip + 24, addresses.source_high);
+  store64(ip + 32, addresses.source_low);
+  return checksum::add(checksum::add(addresses.source_high, addresses.source_low),
+                       checksum::add(addresses.destination_high, addresses.destination_low));
 }
 
 // `addresses` and `message` are sums in memory order.
-void write_udp(uint32_t ports, uint8_t* udp, size_t udp_size, uint64_t addresses, uint64_t message,
+void write_udp(uint64_t ports, uint8_t* udp, size_t udp_size, uint64_t addresses, uint64_t message,
                Checksums checksums) {
   const uint64_t size = checksum::word(static_cast<uint16_t>(udp_size));
   const uint64_t pseudo = checksum::add(addresses, checksum::word(kUdp) + size);
-  ports = (ports >> 16) | (ports << 16);
-  std::memcpy(udp, &ports, sizeof ports);
-  store_be16(udp + 4, static_cast<uint16_t>(udp_size));
-  if (checksums == Checksums::port) {
-    store16(udp + 6, checksum::fold(pseudo));
-    return;
+  uint64_t field = checksum::fold(pseudo);
+  if (checksums == Checksums::here) {
+    field = static_cast<uint16_t>(~checksum::fold(checksum::add(pseudo, ports + size + message)));
+    field = field == 0 ? 0xffff : field;  // RFC 768: 0 would say that there is none
   }
-  const auto sum = static_cast<uint16_t>(
-      ~checksum::fold(checksum::add(pseudo, uint64_t{ports} + size + message)));
-  store16(udp + 6, sum == 0 ? 0xffff : sum);  // RFC 768: 0 would say that there is none
+  store64(udp, (ports >> 16 & 0xffff) | (ports & 0xffff) << 16 | size << 32 | field << 48);
 }
 
 void write_headers(const uint8_t* query, const Layout& layout, uint8_t* reply, size_t reply_size,
@@ -92,15 +102,14 @@ void write_headers(const uint8_t* query, const Layout& layout, uint8_t* reply, s
   const size_t udp_size = kUdpSize + reply_size;
   uint8_t* const ip = reply + layout.ip;
   uint8_t* const udp = ip + ip_size(layout);
-  const auto ports = static_cast<uint32_t>(checksum::load32(query + layout.udp));
+  const uint64_t ports = checksum::load32(query + layout.udp);
   uint64_t sum = 0;
   if (!layout.is_v6) [[likely]] {
     const uint64_t addresses = checksum::load64(query + layout.ip + 12);
     write_ethernet(query, layout, reply);
     sum = write_v4(addresses, ip, udp_size, checksums);
   } else {
-    V6Addresses addresses;
-    std::memcpy(addresses.data(), query + layout.ip + 8, addresses.size());
+    const V6Addresses addresses = load_v6(query + layout.ip + 8);
     write_ethernet(query, layout, reply);
     sum = write_v6(addresses, ip, udp_size);
   }

@@ -19,7 +19,7 @@ std::unique_ptr<MmsgIo> MmsgIo::create(std::span<const UdpSocket> sockets,
 }
 
 MmsgIo::MmsgIo(std::span<const UdpSocket> sockets, stats::WorkerCounters& counters)
-    : counters_(counters), slots_(kBurstMax) {
+    : counters_(counters), paths_(sockets), slots_(kBurstMax) {
   for (const UdpSocket& socket : sockets) {
     polled_.push_back({socket.fd(), POLLIN, 0});
     needs_packet_info_.push_back(socket.needs_packet_info());
@@ -106,6 +106,10 @@ bool MmsgIo::take_received(size_t index, Packet& packet) {
     prepare_control_for_sending(header);
   }
   return true;
+}
+
+Path MmsgIo::path_of(const Packet& packet) const {
+  return paths_.path_of(receiving_, packet.source, headers_[packet.handle].msg_hdr);
 }
 
 void MmsgIo::send(std::span<Packet> burst) {

@@ -12,11 +12,12 @@
 
 #include "dataplane/io/packet_io.h"
 #include "dataplane/io/socket.h"
+#include "dataplane/io/socket_paths.h"
 #include "dataplane/stats/counters.h"
 
 namespace merlon::io {
 
-class MmsgIo {
+class MmsgIo : public LateReplies {
  public:
   // The sockets must outlive the engine.
   static std::unique_ptr<MmsgIo> create(std::span<const UdpSocket> sockets,
@@ -24,6 +25,8 @@ class MmsgIo {
 
   size_t receive(std::span<Packet> burst);
   void send(std::span<Packet> burst);
+  Path path_of(const Packet& packet) const;
+  bool send_late(const Path& path, Bytes reply) override { return paths_.send(path, reply); }
 
  private:
   static constexpr size_t kMessageSize = 2192;
@@ -41,6 +44,7 @@ class MmsgIo {
   bool take_received(size_t slot, Packet& packet);
 
   stats::WorkerCounters& counters_;
+  const SocketPaths paths_;
   std::vector<pollfd> polled_;           // tidy: start-up only
   std::vector<bool> needs_packet_info_;  // tidy: start-up only
   std::vector<Slot> slots_;              // tidy: start-up only
@@ -48,6 +52,6 @@ class MmsgIo {
   size_t receiving_ = 0;         // the socket of the burst in hand
   unsigned turns_in_a_row_ = 0;  // bursts taken from it without asking the others
 };
-static_assert(PacketIo<MmsgIo>);
+static_assert(PathIo<MmsgIo>);
 
 }  // namespace merlon::io

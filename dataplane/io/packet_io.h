@@ -44,9 +44,11 @@ struct Path {
 // Where replies go that were not ready within their burst. Called by one thread, not a worker's.
 class LateReplies {
  public:
-  virtual ~LateReplies() = default;
+  virtual ~LateReplies() = default;  // tidy: start-up only  // tidy: start-up only
   // False when it could not be taken (a full ring, a full socket); the caller counts it.
-  virtual bool send_late(const Path& path, Bytes reply) = 0;
+  // tidy: start-up only
+  // No packet of a burst comes by here, so one virtual call a reply is cheap enough.
+  virtual bool send_late(const Path& path, Bytes reply) = 0;  // tidy: start-up only
 };
 
 // receive() fills up to burst.size() packets and returns how many; it may wait, not longer than
@@ -56,6 +58,13 @@ template <class T>
 concept PacketIo = requires(T io, std::span<Packet> burst) {
   { io.receive(burst) } -> std::same_as<size_t>;
   { io.send(burst) } -> std::same_as<void>;
+};
+
+// An engine that can say how a packet came, as the slow path needs it. Asked between receive() and
+// send().
+template <class T>
+concept PathIo = PacketIo<T> && requires(T io, const Packet& packet) {
+  { io.path_of(packet) } -> std::same_as<Path>;
 };
 
 }  // namespace merlon::io

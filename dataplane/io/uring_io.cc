@@ -29,7 +29,7 @@ std::unexpected<Error> refused(std::string_view what, int error_number) {
 
 Result<std::unique_ptr<UringIo>> UringIo::create(std::span<const UdpSocket> sockets,
                                                  stats::WorkerCounters& counters) {
-  std::unique_ptr<UringIo> io(new UringIo(counters));  // tidy: start-up only
+  std::unique_ptr<UringIo> io(new UringIo(sockets, counters));  // tidy: start-up only
   if (auto done = io->set_up_ring(); !done) {
     return std::unexpected(done.error());
   }
@@ -306,6 +306,11 @@ bool UringIo::take_received(const io_uring_cqe& completion, Packet& packet) {
     prepare_control_for_sending(sender.message);
   }
   return true;
+}
+
+Path UringIo::path_of(const Packet& packet) const {
+  const Sender& sender = senders_[packet.handle];
+  return paths_.path_of(static_cast<size_t>(sender.fixed_file), packet.source, sender.message);
 }
 
 void UringIo::send(std::span<Packet> burst) {

@@ -17,23 +17,27 @@
 
 #include "dataplane/io/packet_io.h"
 #include "dataplane/io/socket.h"
+#include "dataplane/io/socket_paths.h"
 #include "dataplane/stats/counters.h"
 #include "zones/base/error.h"
 
 namespace merlon::io {
 
-class UringIo {
+class UringIo : public LateReplies {
  public:
   // The sockets must outlive the engine. Errors: unsupported with the reason (no permission, kernel
   // too old, multishot refused).
   static Result<std::unique_ptr<UringIo>> create(std::span<const UdpSocket> sockets,
                                                  stats::WorkerCounters& counters);
-  ~UringIo();
+  ~UringIo() override;
   UringIo(const UringIo&) = delete;
   UringIo& operator=(const UringIo&) = delete;
 
   size_t receive(std::span<Packet> burst);
   void send(std::span<Packet> burst);
+  Path path_of(const Packet& packet) const;
+  // By a plain system call: the ring belongs to the worker's thread.
+  bool send_late(const Path& path, Bytes reply) override { return paths_.send(path, reply); }
 
  private:
   // Behind each buffer's kernel header come the source address, the control data (only for
@@ -55,7 +59,8 @@ class UringIo {
     int fixed_file = 0;  // the socket that received
   };
 
-  explicit UringIo(stats::WorkerCounters& counters) : counters_(counters) {}
+  UringIo(std::span<const UdpSocket> sockets, stats::WorkerCounters& counters)
+      : counters_(counters), paths_(sockets) {}
   Status set_up_ring();
   Status set_up_buffers();
   Status add_receivers(std::span<const UdpSocket> sockets);
@@ -72,6 +77,7 @@ class UringIo {
   uint8_t* buffer(uint32_t index) { return buffers_ + size_t{index} * kBufferSize; }
 
   stats::WorkerCounters& counters_;
+  const SocketPaths paths_;
   io_uring ring_{};
   bool ring_ready_ = false;
   uint8_t* buffers_ = nullptr;
@@ -86,6 +92,6 @@ class UringIo {
   // A send with an address costs the kernel less than a sendmsg (no msghdr to import).
   bool send_takes_address_ = true;
 };
-static_assert(PacketIo<UringIo>);
+static_assert(PathIo<UringIo>);
 
 }  // namespace merlon::io

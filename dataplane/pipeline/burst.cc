@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "zones/base/assert.h"
+#include "zones/base/prefetch.h"
 
 namespace merlon::pipeline {
 namespace {
@@ -21,10 +22,37 @@ using stats::Stage;
 
 constexpr uint32_t kCacheLineSize = 64;
 
-void prefetch_sources(const swap::Live& live, std::span<Packet> burst) {
-  for (const Packet& packet : burst) {
-    live.sources->prefetch(packet.source);
-    __builtin_prefetch(packet.message);
+// The positions of a burst's packets by the family of their source.
+struct Families {
+  std::array<uint8_t, io::kBurstMax> v4;
+  std::array<uint8_t, io::kBurstMax> v6;
+  size_t v4_count = 0;
+  size_t v6_count = 0;
+
+  std::span<const uint8_t> with_v4() const { return std::span(v4).first(v4_count); }
+  std::span<const uint8_t> with_v6() const { return std::span(v6).first(v6_count); }
+};
+
+address::Bits4 source4(const Packet& packet) {
+  return static_cast<address::Bits4>(packet.source.bits);
+}
+
+void prefetch_sources(const swap::Live& live, std::span<Packet> burst, Families& families) {
+  const access::SourceTable& sources = *live.sources;
+  for (size_t i = 0; i < burst.size(); ++i) {
+    // Both lists are written to, and one of them grows: nothing to guess.
+    const size_t is_v4 = burst[i].source.family == address::Family::v4 ? 1 : 0;
+    families.v4[families.v4_count] = static_cast<uint8_t>(i);
+    families.v6[families.v6_count] = static_cast<uint8_t>(i);
+    families.v4_count += is_v4;
+    families.v6_count += 1 - is_v4;
+    prefetch_line(burst[i].message);
+  }
+  for (const uint8_t i : families.with_v4()) {
+    sources.prefetch4(source4(burst[i]));
+  }
+  for (const uint8_t i : families.with_v6()) {
+    sources.prefetch6(burst[i].source.bits);
   }
 }
 
@@ -40,11 +68,25 @@ void parse(std::span<Packet> burst, BurstState& state) {
 }
 
 // Sources -> subjects.
-void identify(const swap::Live& live, std::span<Packet> burst, BurstState& state) {
-  for (size_t i = 0; i < burst.size(); ++i) {
-    const uint32_t index = live.sources->find(burst[i].source);
+void identify(const swap::Live& live, std::span<Packet> burst, const Families& families,
+              BurstState& state) {
+  const access::SourceTable& sources = *live.sources;
+  std::array<access::SourceTable::Probe, io::kBurstMax> probes;
+  for (const uint8_t i : families.with_v4()) {
+    probes[i] = sources.probe4(source4(burst[i]));
+  }
+  for (const uint8_t i : families.with_v6()) {
+    probes[i] = sources.probe6(burst[i].source.bits);
+  }
+  const auto set_subject = [&](uint8_t i, uint32_t index) {
     state.subjects[i] = index == snapshot::kNoSubject ? nullptr : &live.snapshot->subject(index);
-    __builtin_prefetch(state.subjects[i]);
+    prefetch_line(state.subjects[i]);
+  };
+  for (const uint8_t i : families.with_v4()) {
+    set_subject(i, sources.find4(source4(burst[i]), probes[i]));
+  }
+  for (const uint8_t i : families.with_v6()) {
+    set_subject(i, sources.find6(burst[i].source.bits, probes[i]));
   }
 }
 
@@ -182,15 +224,18 @@ void look_up(const swap::Live& live, std::span<const uint8_t> pending, BurstStat
   for (const uint8_t i : pending) {
     answer::find_zone(*live.snapshot, state.queries[i], state.lookups[i]);
   }
+  std::array<const snapshot::Node*, io::kBurstMax> candidates;
   for (const uint8_t i : pending) {
-    answer::find_node(state.queries[i], state.lookups[i]);
+    candidates[i] = answer::find_candidate(state.lookups[i]);
+  }
+  for (const uint8_t i : pending) {
+    answer::find_node(state.queries[i], state.lookups[i], candidates[i]);
   }
 }
 
 void decide(std::span<const uint8_t> pending, const answer::Limits& limits, BurstState& state) {
   for (const uint8_t i : pending) {
-    state.replies[i] =
-        answer::decide(state.queries[i], state.lookups[i], state.subjects[i], limits);
+    answer::decide(state.queries[i], state.lookups[i], state.subjects[i], limits, state.replies[i]);
     const snapshot::Body& body = state.replies[i].body;
     __builtin_prefetch(body.data);
     if (body.size > kCacheLineSize) {
@@ -259,7 +304,8 @@ void answer_burst(const swap::Live& live, const answer::Limits& limits, std::spa
   const size_t size = burst.size();
   stats::StageTimer timer(counters.stages);
   state.relay_count = 0;
-  prefetch_sources(live, burst);
+  Families families;
+  prefetch_sources(live, burst, families);
   if (context.services.limiter != nullptr) {
     for (size_t i = 0; i < burst.size(); ++i) {
       state.probes[i] = context.services.limiter->probe(burst[i].source);
@@ -268,7 +314,7 @@ void answer_burst(const swap::Live& live, const answer::Limits& limits, std::spa
   timer.done(Stage::prefetch, size);
   parse(burst, state);
   timer.done(Stage::parse, size);
-  identify(live, burst, state);
+  identify(live, burst, families, state);
   prefetch_slots(live, burst, state);
   timer.done(Stage::identify, size);
   size_t pending_count = admit(limits, context, burst.size(), state);

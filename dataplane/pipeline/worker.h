@@ -53,12 +53,6 @@ concept SlowPath = requires(T outlet, const io::Path& path, Bytes message) {
   { outlet.offer(path, message) } -> std::same_as<bool>;
 };
 
-// An engine that can say how a packet came, as the slow path needs it.
-template <class T>
-concept PathIo = io::PacketIo<T> && requires(T engine, const io::Packet& packet) {
-  { engine.path_of(packet) } -> std::same_as<io::Path>;
-};
-
 // There is none.
 struct NoSlowPath {
   static bool offer(const io::Path& /*path*/, Bytes /*message*/) { return false; }
@@ -74,7 +68,7 @@ consteval bool wants_reply_sum() {
 }
 
 // Offers what answer_burst() left for the slow path, and answers what it does not take.
-template <PathIo Io, SlowPath Outlet>
+template <io::PathIo Io, SlowPath Outlet>
 void relay_burst(Io& engine, Outlet& outlet, Worker& worker, std::span<io::Packet> burst,
                  BurstState& state, const BurstContext& context) {
   for (size_t i = 0; i < state.relay_count; ++i) {

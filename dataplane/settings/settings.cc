@@ -16,6 +16,7 @@ namespace {
 using settings::Kind;
 
 constexpr std::string_view kSection = "dataplane";
+constexpr size_t kInterfaceNameMax = 12;  // the kernel's limit, less the port's number
 constexpr settings::Option kOptions[] = {
     {"listen", Kind::text_list, R"(["127.0.0.1:5300", "[::1]:5300"])", 0, 0,
      "UDP addresses to answer on"},
@@ -39,6 +40,8 @@ constexpr settings::Option kOptions[] = {
     {"dpdk_exception", Kind::text, "\"none\"", 0, 0,
      "engine dpdk: none, tap or virtio_user; carries what is not DNS between a port and the "
      "kernel"},
+    {"dpdk_exception_name", Kind::text, "\"mrl\"", 0, 0,
+     "engine dpdk: name of the exception path's interfaces, less the port's number"},
     {"dpdk_huge_pages", Kind::text, "\"auto\"", 0, 0, "engine dpdk: auto, yes or no"},
     {"dpdk_idle", Kind::text, "\"sleep\"", 0, 0,
      "engine dpdk: sleep (an idle worker waits) or poll (it burns its core)"},
@@ -130,6 +133,11 @@ Result<PortSettings> load_ports(const settings::Section& section) {
                                          : idle.error());
   }
   result.exception = *exception;
+  result.exception_name = section.text("dpdk_exception_name");
+  if (result.exception_name.empty() || result.exception_name.size() > kInterfaceNameMax) {
+    return fail(ErrorCode::invalid_argument, "dpdk_exception_name = \"{}\": 1 to {} characters",
+                result.exception_name, kInterfaceNameMax);
+  }
   result.huge_pages = *huge_pages;
   result.idle = *idle;
   result.xdp_program = section.text("dpdk_xdp_program");
@@ -207,6 +215,9 @@ Result<Settings> load_settings(const std::string& path) {
     return in(path, ports.error());
   }
   result.dpdk = std::move(*ports);
+  const size_t slash = result.control_socket.rfind('/');
+  result.dpdk.runtime_directory =
+      slash == std::string::npos ? "." : result.control_socket.substr(0, slash);
   if (result.engine == Engine::dpdk && result.dpdk.ports.empty()) {
     return fail(ErrorCode::invalid_argument, "{}: engine = \"dpdk\" needs dpdk_ports", path);
   }

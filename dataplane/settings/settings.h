@@ -24,10 +24,12 @@ struct PortSettings {
   std::vector<address::Address> addresses;  // answered on the ports; empty: any
   uint16_t port = 53;
   Exception exception = Exception::none;
+  std::string exception_name = "mrl";  // the interfaces are mrl0, mrl1, .. in the ports' order
   HugePages huge_pages = HugePages::automatic;
   Idle idle = Idle::sleep;
   std::string xdp_program;                 // BPF object; empty: the one installed beside us
   std::vector<std::string> eal_arguments;  // passed on as they are
+  std::string runtime_directory;           // for files of this run: where the control socket is
 };
 
 struct RateLimit {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Per-worker counters. One worker writes its own, anybody reads: relaxed atomics without locked
-// instructions, each worker's on cache lines of its own.
+// instructions, each worker's on cache lines of its own. What becomes of relayed queries the slow
+// path's thread counts, and no worker does: each counter has one writer.
 #pragma once
 
 #include <array>
@@ -14,6 +15,17 @@
 #include "zones/answer/outcome.h"
 
 namespace merlon::stats {
+
+// What becomes of the packets that are offered to the slow path. The first two the worker counts,
+// the others the slow path's thread; slow_path_unmatched with worker 0, whoever asked.
+#define MERLON_SLOW_PATH_COUNTERS(X)                                             \
+  X(slow_path_full, "not relayed: the slow path had no room")                    \
+  X(slow_path_refused, "not relayed: no slow path, or the source has its share") \
+  X(slow_path_replies, "the control plane's answers handed to the kernel")       \
+  X(slow_path_expired, "relayed, not answered in time: SERVFAIL")                \
+  X(slow_path_lost, "relayed when the control plane went away: SERVFAIL")        \
+  X(slow_path_unmatched, "an answer of the control plane that nobody waits for") \
+  X(drop_slow_path_send, "the kernel or the port refused a late reply")
 
 // What the engines count besides the outcomes of answer/outcome.h. The drops are packets that the
 // answer logic never saw, or replies that never left.
@@ -30,7 +42,21 @@ namespace merlon::stats {
   X(drop_send_failed, "the kernel refused the reply")                               \
   X(rate_limit_would_limit, "over the rate limit, answered all the same (dry run)") \
   X(receive_errors, "the kernel ended or failed a receive; it was armed again")     \
-  X(buffers_exhausted, "all receive buffers were in use for a moment")
+  X(buffers_exhausted, "all receive buffers were in use for a moment")              \
+  X(drop_not_ours, "frames that are no queries to us, and no exception path")       \
+  X(drop_frame_truncated, "frame ends before the length that its IP says")          \
+  X(drop_frame_ip_header, "IP header impossible")                                   \
+  X(drop_frame_ip_checksum, "IPv4 header checksum wrong")                           \
+  X(drop_frame_ip_options, "IPv4 options malformed, or a source route")             \
+  X(drop_frame_udp_length, "UDP length impossible")                                 \
+  X(drop_frame_udp_checksum, "UDP checksum wrong, or none on IPv6")                 \
+  X(drop_frame_source_address, "source address is no host's, or our own")           \
+  X(to_kernel, "frames handed to the exception path")                               \
+  X(drop_to_kernel, "frames that the exception path had no room for")               \
+  X(from_kernel, "frames of the kernel sent on a port")                             \
+  X(drop_from_kernel, "frames of the kernel that a port did not take")              \
+  X(late_replies, "replies sent after their burst")                                 \
+  MERLON_SLOW_PATH_COUNTERS(X)
 
 enum class IoCounter : uint8_t {
 #define MERLON_X(name, text) name,
@@ -48,7 +74,7 @@ struct alignas(64) WorkerCounters {
   TopSources unknown;  // sources that belong to no device
   StageProfile stages;
 
-  // Only the worker that owns the counters calls these.
+  // Only the one writer of the counter calls these.
   void add(answer::Outcome outcome, uint64_t count = 1) {
     bump(outcomes[static_cast<size_t>(outcome)], count);
   }

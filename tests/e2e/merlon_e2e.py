@@ -132,17 +132,20 @@ class Merlon:
         self.port = free_port()
         self.api_socket = str(self.folder / "api.sock")
         self.data_socket = str(self.folder / "data.sock")
+        self.slow_socket = str(self.folder / "slow.sock")
         self.config = self.folder / "merlon.toml"
         self.control = self.data = None
         self.settings = {
             "controlplane": {
                 "state_directory": str(self.state), "api_socket": self.api_socket,
                 "dataplane_socket": self.data_socket, "dns_listen": self.endpoints(),
+                "slow_path_socket": self.slow_socket,
                 **(control or {})},
             "dataplane": {
                 "listen": self.endpoints(), "snapshot_directory": str(self.state / "snapshots"),
                 "manifest_key_file": str(self.state / "manifest.pub"),
-                "control_socket": self.data_socket, "workers": 1, **(data or {})}}
+                "control_socket": self.data_socket, "slow_path_socket": self.slow_socket,
+                "workers": 1, **(data or {})}}
         self.write_config()
 
     def endpoints(self):

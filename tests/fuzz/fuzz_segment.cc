@@ -37,8 +37,10 @@ void use_zone(Segment segment) {
   MERLON_ASSERT(zone.has_value());
   for (const NodeEntry& node : (*zone)->view().nodes()) {
     const merlon::Bytes name = (*zone)->view().name_of(node);
-    MERLON_ASSERT((*zone)->find(key.hash(name), name) == &node);
-    for (const Rrset& rrset : (*zone)->rrsets_of(node)) {
+    const merlon::snapshot::Node* found = (*zone)->find(key.hash(name), name);
+    MERLON_ASSERT(found != nullptr && std::ranges::equal(found->name(), name));
+    MERLON_ASSERT(found->tier_mask == node.tier_mask && found->rrset_count == node.rrset_count);
+    for (const Rrset& rrset : (*zone)->rrsets_of(*found)) {
       MERLON_ASSERT(rrset.body.answer_count > 0 && rrset.body.pointer_count == 0);
     }
   }

@@ -6,6 +6,34 @@ option(MERLON_BUILD_BENCH "Build the benchmarks" ON)
 option(MERLON_FUZZ "Build the libFuzzer targets with coverage (needs clang)" OFF)
 set(MERLON_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread")
 
+# One processor for every file: inline functions that are compiled for different ones would be
+# merged by the linker, and the one that it keeps may be the wrong one. Programs check it at their
+# start (zones/base/cpu.cc). For older machines: -DMERLON_CPU=x86-64, which is complete, and slower.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(MERLON_CPU "x86-64-v3" CACHE STRING
+      "Processor to build for: x86-64-v3 (from 2013 on, with AES), x86-64 (any), or another -march")
+  set(cpu_options -march=${MERLON_CPU})
+  if(MERLON_CPU MATCHES "^x86-64-v[34]$")
+    list(APPEND cpu_options -maes)
+  endif()
+  add_compile_options(${cpu_options})
+  # What the compiler makes of it, for the check at start.
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} ${cpu_options} -dM -E -x c++ /dev/null
+                  OUTPUT_VARIABLE macros RESULT_VARIABLE failed)
+  if(failed)
+    message(FATAL_ERROR "MERLON_CPU: the compiler does not know -march=${MERLON_CPU}")
+  endif()
+  set(MERLON_CPU_WANTS "")
+  foreach(feature sse4.2 popcnt avx avx2 bmi bmi2 fma aes)
+    string(TOUPPER "__${feature}__" macro)
+    string(REPLACE "." "_" macro "${macro}")
+    if(macros MATCHES "#define ${macro} ")
+      string(APPEND MERLON_CPU_WANTS "${feature} ")
+    endif()
+  endforeach()
+  string(STRIP "${MERLON_CPU_WANTS}" MERLON_CPU_WANTS)
+endif()
+
 add_library(merlon_flags INTERFACE)
 add_library(merlon::flags ALIAS merlon_flags)
 target_include_directories(merlon_flags INTERFACE "${CMAKE_SOURCE_DIR}")

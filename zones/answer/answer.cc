@@ -43,18 +43,22 @@ const Rrset* find_rrset(std::span<const Rrset> rrsets, uint16_t qtype) {
   return found;
 }
 
-uint32_t mask_of(const snapshot::LoadedZone& zone, const snapshot::NodeEntry* node) {
+uint32_t mask_of(const snapshot::LoadedZone& zone, const snapshot::Node* node) {
   const uint32_t own = node == nullptr ? 0 : node->tier_mask;
   return own != 0 ? own : zone.view().info().tier_mask;
 }
 
+bool is_anothers(const Lookup& lookup, const Subject& subject) {
+  if (lookup.zone == nullptr) {
+    return false;
+  }
+  const uint32_t account = lookup.zone->view().info().account;
+  return account != 0 && account != subject.account;
+}
+
 // Passes over the zones of other accounts. Bounded by the number of labels.
 Lookup as_seen_by(const Query& query, Lookup lookup, const Subject& subject) {
-  while (lookup.zone != nullptr) {
-    const uint32_t account = lookup.zone->view().info().account;
-    if (account == 0 || account == subject.account) {
-      break;
-    }
+  while (is_anothers(lookup, subject)) {
     lookup.zone = lookup.snapshot->find_zone_above(*lookup.zone, query.folded_qname(),
                                                    query.label_offsets.data(), query.label_count);
     lookup.node = nullptr;
@@ -95,14 +99,18 @@ void find_zone(const snapshot::Snapshot& snapshot, const Query& query, Lookup& l
   }
 }
 
-void find_node(const Query& query, Lookup& lookup) {
+const snapshot::Node* find_candidate(const Lookup& lookup) {
+  return lookup.zone == nullptr ? nullptr : lookup.zone->candidate(lookup.hash);
+}
+
+void find_node(const Query& query, Lookup& lookup, const snapshot::Node* candidate) {
   if (lookup.zone == nullptr) {
     return;
   }
-  lookup.node = lookup.zone->find(lookup.hash, query.folded_qname());
-  if (lookup.node != nullptr && lookup.node->rrset_count != 0) {
-    __builtin_prefetch(lookup.zone->rrsets_of(*lookup.node).data());
-  }
+  const Bytes name = query.folded_qname();
+  lookup.node = candidate != nullptr && snapshot::LoadedZone::has_name(*candidate, name)
+                    ? candidate
+                    : lookup.zone->find(lookup.hash, name);
 }
 
 Reply reply_without_lookup(Outcome outcome) {
@@ -140,35 +148,50 @@ bool settled_by_access(const Subject* subject, Reply& reply) {
   return false;
 }
 
-Reply decide(const Query& query, const Lookup& found, const Subject* subject,
-             const Limits& limits) {
-  Reply reply;
-  if (settled_by_access(subject, reply)) {
-    return reply;
+namespace {
+
+// REQUIRES: a lookup as_seen_by() the subject, which is answered (pass or empty).
+void decide_for(const Query& query, const Lookup& lookup, const Subject& subject,
+                const Limits& limits, Reply& reply) {
+  if (!may_see(query, lookup, subject)) {
+    reply = reply_without_lookup(Outcome::refused_not_ours);
+    return;
   }
-  const Lookup lookup = as_seen_by(query, found, *subject);
-  if (!may_see(query, lookup, *subject)) {
-    return reply_without_lookup(Outcome::refused_not_ours);
+  const Body* body = &lookup.zone->negative();
+  Outcome outcome = Outcome::nxdomain;
+  if (subject.verb == Verb::empty) {
+    outcome = Outcome::nodata;
+  } else if (lookup.node != nullptr) {
+    const Rrset* rrset = find_rrset(lookup.zone->rrsets_of(*lookup.node), query.qtype);
+    outcome = rrset == nullptr ? Outcome::nodata : Outcome::answered;
+    body = rrset == nullptr ? body : &rrset->body;
   }
-  reply.authoritative = true;
+  const size_t size = query.question_end + body->size + opt_size(query, outcome, limits);
+  const bool fits = size <= message_size_max(query, limits);
+  reply.outcome = fits ? outcome : Outcome::truncated;
   // The apex stands at the end of the question's name.
   reply.pointer = static_cast<uint16_t>(
       0xC000u | (wire::kHeaderSize + query.qname_size - lookup.zone->apex_size()));
-  reply.outcome = Outcome::nxdomain;
-  reply.body = lookup.zone->negative();
-  if (subject->verb == Verb::empty) {
-    reply.outcome = Outcome::nodata;
-  } else if (lookup.node != nullptr) {
-    const Rrset* rrset = find_rrset(lookup.zone->rrsets_of(*lookup.node), query.qtype);
-    reply.outcome = rrset == nullptr ? Outcome::nodata : Outcome::answered;
-    reply.body = rrset == nullptr ? reply.body : rrset->body;
-  }
-  const size_t size = query.question_end + reply.body.size + opt_size(query, reply.outcome, limits);
-  if (size > message_size_max(query, limits)) {
-    reply.outcome = Outcome::truncated;
+  reply.authoritative = true;
+  if (fits) [[likely]] {
+    reply.body = *body;
+  } else {
     reply.body = Body{};
   }
-  return reply;
+}
+
+}  // namespace
+
+void decide(const Query& query, const Lookup& lookup, const Subject* subject, const Limits& limits,
+            Reply& reply) {
+  if (settled_by_access(subject, reply)) [[unlikely]] {
+    return;
+  }
+  if (is_anothers(lookup, *subject)) [[unlikely]] {
+    decide_for(query, as_seen_by(query, lookup, *subject), *subject, limits, reply);
+  } else {
+    decide_for(query, lookup, *subject, limits, reply);
+  }
 }
 
 Reply answer(const snapshot::Snapshot& snapshot, Bytes message, const Subject* subject,
@@ -188,7 +211,8 @@ Reply answer(const snapshot::Snapshot& snapshot, Bytes message, const Subject* s
   Lookup lookup;
   find_zone(snapshot, query, lookup);
   find_node(query, lookup);
-  return decide(query, lookup, subject, limits);
+  decide(query, lookup, subject, limits, reply);
+  return reply;
 }
 
 }  // namespace merlon::answer

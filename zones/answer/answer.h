@@ -48,7 +48,7 @@ struct Limits {
 struct Lookup {
   const snapshot::Snapshot* snapshot = nullptr;
   const snapshot::LoadedZone* zone = nullptr;
-  const snapshot::NodeEntry* node = nullptr;
+  const snapshot::Node* node = nullptr;
   uint64_t hash = 0;
 };
 
@@ -66,10 +66,15 @@ inline constexpr size_t kOptSizeMax = 11 + (4 + Identity::kTextSizeMax) + (4 + 8
 inline constexpr size_t kStrangerGain = (4 + 2) + 16;
 
 void find_zone(const snapshot::Snapshot& snapshot, const Query& query, Lookup& lookup);
-void find_node(const Query& query, Lookup& lookup);
-// `subject` is nullptr for a source that belongs to no device.
-Reply decide(const Query& query, const Lookup& lookup, const snapshot::Subject* subject,
-             const Limits& limits);
+// Between the two, over a burst: the record that the name most likely has is fetched. nullptr when
+// there is none.
+const snapshot::Node* find_candidate(const Lookup& lookup);
+// `candidate`: what find_candidate said for this lookup, or nullptr.
+void find_node(const Query& query, Lookup& lookup, const snapshot::Node* candidate = nullptr);
+// `subject` is nullptr for a source that belongs to no device. The reply is filled where it will be
+// used: a copy made at once would wait for the stores before it.
+void decide(const Query& query, const Lookup& lookup, const snapshot::Subject* subject,
+            const Limits& limits, Reply& reply);
 // A reply without a lookup.
 Reply reply_without_lookup(Outcome outcome);
 // The same for what parse_query decided: CHAOS questions about this server get their answer.

@@ -9,7 +9,7 @@
 namespace merlon::answer {
 namespace {
 
-uint16_t reply_flags(const Query& query, const Reply& reply) {
+[[gnu::always_inline]] inline uint16_t reply_flags(const Query& query, const Reply& reply) {
   // RFC 6840 section 5.8: AD is ours to set and stays clear, as do RA and the reserved bit.
   unsigned flags = wire::flag::qr |
                    (query.flags & (wire::flag::opcode_mask | wire::flag::rd | wire::flag::cd)) |
@@ -23,7 +23,8 @@ uint16_t reply_flags(const Query& query, const Reply& reply) {
   return static_cast<uint16_t>(flags);
 }
 
-void write_header(const Query& query, const Reply& reply, uint8_t* message) {
+[[gnu::always_inline]] inline void write_header(const Query& query, const Reply& reply,
+                                                uint8_t* message) {
   const unsigned additional = reply.body.additional_count + (query.has_edns ? 1u : 0u);
   store_be16(message + 2, reply_flags(query, reply));
   store_be32(message + 4, ((query.question_end == 0 ? 0u : 1u) << 16) | reply.body.answer_count);
@@ -31,7 +32,7 @@ void write_header(const Query& query, const Reply& reply, uint8_t* message) {
 }
 
 // Most bodies are a record or a few: copied by loads and stores that overlap, without a call.
-void copy_bytes(uint8_t* out, const uint8_t* in, size_t size) {
+[[gnu::always_inline]] inline void copy_bytes(uint8_t* out, const uint8_t* in, size_t size) {
   constexpr size_t kStep = 16;
   if (size < kStep || size > 4 * kStep) {
     std::memcpy(out, in, size);
@@ -45,7 +46,7 @@ void copy_bytes(uint8_t* out, const uint8_t* in, size_t size) {
   std::memcpy(out + size - kStep, in + size - kStep, kStep);
 }
 
-void copy_body(const Reply& reply, uint8_t* out) {
+[[gnu::always_inline]] inline void copy_body(const Reply& reply, uint8_t* out) {
   copy_bytes(out, reply.body.data, reply.body.size);
   for (unsigned i = 0; i < reply.body.pointer_count; ++i) {
     store_be16(out + reply.body.pointers[i], reply.pointer);

@@ -30,7 +30,8 @@ inline Bytes nsid_of(const Query& query, Outcome outcome, const Limits& limits) 
 }
 
 // The options' size. REQUIRES: query.has_edns.
-inline size_t options_size(const Query& query, Outcome outcome, const Limits& limits) {
+[[gnu::always_inline]] inline size_t options_size(const Query& query, Outcome outcome,
+                                                  const Limits& limits) {
   size_t size = query.server_cookie != nullptr ? kCookieOptionSize : 0;
   if (query.wants_nsid) [[unlikely]] {
     const size_t nsid_size = nsid_of(query, outcome, limits).size();
@@ -39,7 +40,8 @@ inline size_t options_size(const Query& query, Outcome outcome, const Limits& li
   return ede_of(outcome) != kNoEde ? size + kEdeOptionSize : size;
 }
 
-inline size_t opt_size(const Query& query, Outcome outcome, const Limits& limits) {
+[[gnu::always_inline]] inline size_t opt_size(const Query& query, Outcome outcome,
+                                              const Limits& limits) {
   return query.has_edns ? kOptFixedSize + options_size(query, outcome, limits) : 0;
 }
 
@@ -50,8 +52,8 @@ inline uint8_t* write_option_head(uint8_t* out, uint16_t code, size_t size) {
 }
 
 // Writes opt_size() bytes, `size` of them.
-inline void write_opt(const Query& query, Outcome outcome, const Limits& limits, size_t size,
-                      uint8_t* out) {
+[[gnu::always_inline]] inline void write_opt(const Query& query, Outcome outcome,
+                                             const Limits& limits, size_t size, uint8_t* out) {
   if (size == 0) {
     return;
   }

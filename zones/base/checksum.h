@@ -24,11 +24,10 @@ constexpr uint64_t add(uint64_t a, uint64_t b) {
   return sum + (sum < a ? 1 : 0);
 }
 
+// Adding a number to itself with its halves swapped leaves their end-around sum in the upper half.
 constexpr uint16_t fold(uint64_t sum) {
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);  // at most 0x2fffd
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>((sum & 0xffff) + (sum >> 16));
+  const auto half = static_cast<uint32_t>((sum + ((sum >> 32) | (sum << 32))) >> 32);
+  return static_cast<uint16_t>((half + ((half >> 16) | (half << 16))) >> 16);
 }
 
 inline uint64_t load64(const uint8_t* at) {

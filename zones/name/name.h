@@ -7,52 +7,18 @@
 #include <array>
 #include <compare>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 
 #include "zones/base/bytes.h"
 #include "zones/base/error.h"
+#include "zones/name/fold.h"
 
 namespace merlon::name {
 
 inline constexpr size_t kWireSizeMax = 255;
 inline constexpr size_t kLabelSizeMax = 63;
 inline constexpr size_t kLabelCountMax = 127;
-
-constexpr uint8_t fold(uint8_t c) {
-  return static_cast<uint8_t>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-}
-
-// fold() of eight bytes at once. Bit 7 of each byte of the masks says: ASCII, at least 'A', above
-// 'Z'.
-constexpr uint64_t fold_word(uint64_t word) {
-  constexpr uint64_t kEach = 0x0101010101010101;
-  const uint64_t low = word & (0x7f * kEach);
-  const uint64_t at_least_a = low + (0x80 - 'A') * kEach;
-  const uint64_t above_z = low + (0x7f - 'Z') * kEach;
-  const uint64_t upper = ~word & (at_least_a ^ above_z) & (0x80 * kEach);
-  return word | (upper >> 2);
-}
-
-// out[0..size) = folded in[0..size). The last word overlaps the one before, so nothing is read or
-// written outside.
-inline void fold_bytes(const uint8_t* in, size_t size, uint8_t* out) {
-  constexpr size_t kStep = sizeof(uint64_t);
-  if (size < kStep) {
-    for (size_t i = 0; i < size; ++i) {
-      out[i] = fold(in[i]);
-    }
-    return;
-  }
-  for (size_t at = 0; at < size; at += kStep) {
-    at = at < size - kStep ? at : size - kStep;
-    uint64_t word;
-    std::memcpy(&word, in + at, kStep);
-    word = fold_word(word);
-    std::memcpy(out + at, &word, kStep);
-  }
-}
 
 class Name {
  public:

@@ -3,22 +3,13 @@
 
 #include <sodium.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
-#include <bit>
 #include <filesystem>
 
 #include "zones/base/assert.h"
 
 namespace merlon::snapshot {
 namespace {
-
-// At most half full, so that probing stays short and always ends at a free slot.
-uint64_t slot_count_for(size_t entries) {
-  return std::bit_ceil(std::max<uint64_t>(entries * 2, 8));
-}
 
 // Reads one segment that the manifest lists. The size is compared before anything is read.
 Result<Segment> load_listed(const Directory& directory, const ManifestSegment& listed) {
@@ -68,60 +59,6 @@ size_t count_labels(Bytes name) {
 }
 
 }  // namespace
-
-IndexKey IndexKey::random() {
-  static_assert(sizeof(IndexKey::secret) >= XXH3_SECRET_SIZE_MIN);
-  MERLON_ASSERT(sodium_init() >= 0);
-  IndexKey key;
-  randombytes_buf(key.secret.data(), key.secret.size());
-  return key;
-}
-
-uint64_t IndexKey::hash(Bytes folded_name) const {
-  return XXH3_64bits_withSecret(folded_name.data(), folded_name.size(), secret.data(),
-                                secret.size());
-}
-
-Result<std::shared_ptr<const LoadedZone>> LoadedZone::make(
-    Segment segment, std::vector<std::shared_ptr<const LoadedBodies>> bodies, const IndexKey& key) {
-  auto zone = std::make_shared<LoadedZone>();
-  zone->segment_ = std::move(segment);
-  auto view = ZoneView::open(zone->segment_);
-  if (!view) {
-    return std::unexpected(view.error());
-  }
-  zone->view_ = *view;
-  zone->bodies_ = std::move(bodies);
-  std::vector<const BodiesView*> body_views;
-  for (const auto& loaded : zone->bodies_) {
-    body_views.push_back(&loaded->view);
-  }
-  if (auto good = zone->view_.check_references(zone->segment_, body_views); !good) {
-    return std::unexpected(good.error());
-  }
-  const auto rrsets = zone->view_.rrsets();
-  zone->rrsets_.reserve(rrsets.size());
-  for (const RrsetEntry& rrset : rrsets) {
-    const BodiesView& source =
-        rrset.dependency == 0 ? zone->view_.own_bodies() : *body_views[rrset.dependency - 1u];
-    zone->rrsets_.push_back({source.body(rrset.body), rrset.type});
-  }
-  zone->negative_ = zone->view_.own_bodies().body(zone->view_.info().negative_body);
-  const auto nodes = zone->view_.nodes();
-  zone->nodes_ = nodes.data();
-  zone->names_ = nodes.empty() ? nullptr : zone->view_.name_of(nodes[0]).data();
-  zone->slots_.resize(slot_count_for(nodes.size()));
-  zone->mask_ = zone->slots_.size() - 1;
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    const uint64_t hash = key.hash(zone->view_.name_of(nodes[i]));
-    uint64_t at = hash & zone->mask_;
-    while (zone->slots_[at].node_plus_one != 0) {
-      at = (at + 1) & zone->mask_;
-    }
-    zone->slots_[at] = {static_cast<uint32_t>(hash >> 32), static_cast<uint32_t>(i + 1)};
-  }
-  return std::shared_ptr<const LoadedZone>(std::move(zone));
-}
 
 Result<std::shared_ptr<const Snapshot>> Snapshot::load(const Directory& directory,
                                                        const Manifest& manifest,
@@ -268,75 +205,33 @@ Status Snapshot::index_apexes() {
   if (access_ == nullptr) {
     return fail(ErrorCode::corruption, "no access segment");
   }
-  apexes_.resize(slot_count_for(zones_.size()));
-  apex_mask_ = apexes_.size() - 1;
-  for (const auto& zone : zones_) {
-    const Bytes apex = zone->view().apex();
-    const uint64_t hash = key_.hash(apex);
-    if (find_apex(hash, apex) != nullptr) {
-      return fail(ErrorCode::corruption, "two zones for {}",
-                  name::Name::from_wire(apex)->to_text());
-    }
-    uint64_t at = hash & apex_mask_;
-    while (apexes_[at].zone != nullptr) {
-      at = (at + 1) & apex_mask_;
-    }
-    apexes_[at] = {hash, zone.get()};
-    const size_t depth = count_labels(apex);
-    apex_depths_[depth] = true;
-    apex_depth_max_ = std::max(apex_depth_max_, depth);
-    node_count_ += zone->view().nodes().size();
+  if (auto good = apexes_.build(zones_, key_); !good) {
+    return good;
   }
   for (const auto& zone : zones_) {
+    node_count_ += zone->view().nodes().size();
     if (zone->view().info().account == 0) {
       continue;
     }
     for (Bytes above = zone->view().apex(); above[0] != 0;) {
       above = above.subspan(size_t{above[0]} + 1);
-      const LoadedZone* parent = find_apex(key_.hash(above), above);
+      const LoadedZone* parent = apexes_.find_exactly(above);
       if (parent != nullptr && parent->view().info().account == 0) {
-        over_accounts_.insert(parent);
+        over_accounts_.push_back(parent);
       }
     }
   }
+  std::ranges::sort(over_accounts_, std::less<>());
+  over_accounts_.erase(std::unique(over_accounts_.begin(), over_accounts_.end()),
+                       over_accounts_.end());
   return {};
-}
-
-const LoadedZone* Snapshot::find_apex(uint64_t hash, Bytes apex) const {
-  for (uint64_t at = hash & apex_mask_; apexes_[at].zone != nullptr; at = (at + 1) & apex_mask_) {
-    if (apexes_[at].hash == hash && std::ranges::equal(apexes_[at].zone->view().apex(), apex)) {
-      return apexes_[at].zone;
-    }
-  }
-  return nullptr;
-}
-
-const LoadedZone* Snapshot::find_zone(Bytes folded_name, const uint8_t* label_offsets,
-                                      size_t label_count) const {
-  return find_zone_within(folded_name, label_offsets, label_count, label_count);
 }
 
 const LoadedZone* Snapshot::find_zone_above(const LoadedZone& zone, Bytes folded_name,
                                             const uint8_t* label_offsets,
                                             size_t label_count) const {
   const size_t depth = count_labels(zone.view().apex());
-  return depth == 0 ? nullptr
-                    : find_zone_within(folded_name, label_offsets, label_count, depth - 1);
-}
-
-const LoadedZone* Snapshot::find_zone_within(Bytes folded_name, const uint8_t* label_offsets,
-                                             size_t label_count, size_t depth_max) const {
-  for (size_t depth = std::min(depth_max, apex_depth_max_) + 1; depth-- > 0;) {
-    if (!apex_depths_[depth]) {
-      continue;
-    }
-    const size_t start = depth == 0 ? folded_name.size() - 1 : label_offsets[label_count - depth];
-    const Bytes suffix = folded_name.subspan(start);
-    if (const LoadedZone* zone = find_apex(key_.hash(suffix), suffix); zone != nullptr) {
-      return zone;
-    }
-  }
-  return nullptr;
+  return depth == 0 ? nullptr : apexes_.find({folded_name, label_offsets, label_count}, depth - 1);
 }
 
 }  // namespace merlon::snapshot

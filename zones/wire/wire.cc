@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <bit>
 #include <cstring>
 
 #include "zones/base/assert.h"

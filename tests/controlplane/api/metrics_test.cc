@@ -79,6 +79,7 @@ constexpr const char* kStats =
         "total":{"outcomes":{"answered":12},"io":{"rx_packets":30}},
         "workers":[{"outcomes":{"answered":5},"io":{"rx_packets":10}},
                    {"outcomes":{"answered":7},"io":{"rx_packets":20}}],
+        "ports":[{"port":"eth0","driver":"net_af_xdp","counters":{"imissed":4}}],
         "subjects":{"subject_count":2,"without_slot":0},
         "dnstap":{"sampled":9,"ring_full":1,"connected":true,"problem":""}})";
 std::string subjects_answer(uint32_t account, uint32_t device) {
@@ -152,6 +153,8 @@ TEST_F(Metrics, HaveTheNamesThatDashboardsKnow) {
   EXPECT_EQ(read.value("merlon_dataplane_info", {{"version", "1.2"}, {"engine", "io_uring"}}), 1);
   EXPECT_EQ(read.value("merlon_dataplane_dnstap_total", {{"counter", "sampled"}}), 9);
   EXPECT_EQ(read.value("merlon_dataplane_dnstap_connected", {}), 1);
+  EXPECT_EQ(read.value("merlon_dataplane_port_total", {{"port", "eth0"}, {"counter", "imissed"}}),
+            4);
   EXPECT_EQ(
       read.value("merlon_dataplane_stage_nanoseconds", {{"stage", "parse"}, {"quantile", "0.9"}}),
       25.5);

@@ -110,14 +110,14 @@ class Loaded {
   }
 
   const snapshot::LoadedZone& zone() const { return *snapshot->zones().front(); }
-  const snapshot::NodeEntry* node(const std::string& name) const {
+  const snapshot::Node* node(const std::string& name) const {
     const auto folded = name::Name::from_text(name).value().folded();
     return zone().find(snapshot->key().hash(folded.wire()), folded.wire());
   }
   // The data of the records of one type at one name; the framing is checked on the way.
   std::vector<std::vector<uint8_t>> records(const std::string& name, uint16_t type) const {
     std::vector<std::vector<uint8_t>> found;
-    const snapshot::NodeEntry* at = node(name);
+    const snapshot::Node* at = node(name);
     if (at == nullptr) {
       return found;
     }

@@ -54,6 +54,7 @@ TEST_F(ControlplaneSettings, ExampleParsesBackToTheDefaults) {
     EXPECT_EQ(settings->catalogue_path(), "/var/lib/merlon/catalogue");
     EXPECT_EQ(settings->api_socket, "/run/merlon/control.sock");
     EXPECT_EQ(settings->dataplane_socket, "/run/merlon/dataplane.sock");
+    EXPECT_EQ(settings->slow_path_socket, "/run/merlon/slowpath.sock");
     EXPECT_THAT(settings->dns_listen, ElementsAre("127.0.0.1:5300", "[::1]:5300"));
     EXPECT_EQ(settings->dns_thread_count, 1u);
     EXPECT_EQ(settings->generations_kept, 32u);

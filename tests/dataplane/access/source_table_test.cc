@@ -47,8 +47,16 @@ class Table {
   }
 
   void check(const Address& source) const {
-    table_->prefetch(source);
-    ASSERT_EQ(table_->find(source), view_.find(source)) << address::to_text(source);
+    const uint32_t expected = view_.find(source);
+    ASSERT_EQ(table_->find(source), expected) << address::to_text(source);
+    if (source.family == Family::v4) {
+      const auto bits = static_cast<Bits4>(source.bits);
+      table_->prefetch4(bits);
+      ASSERT_EQ(table_->find4(bits, table_->probe4(bits)), expected);
+    } else {
+      table_->prefetch6(source.bits);
+      ASSERT_EQ(table_->find6(source.bits, table_->probe6(source.bits)), expected);
+    }
   }
   // First and last address of the prefix and their neighbours outside.
   void check_edges(const AnyPrefix& prefix) const {
@@ -63,6 +71,7 @@ class Table {
   uint32_t find(std::string_view source) const {
     return table_->find(*address::parse_address(source));
   }
+  size_t size_bytes() const { return table_->size_bytes(); }
   double build_ms() const { return std::chrono::duration<double, std::milli>(build_time_).count(); }
 
  private:
@@ -191,6 +200,64 @@ TEST(SourceTable, TwoHundredThousandPrefixes) {
   }
   for (int i = 0; i < 100000; ++i) {
     table.check(Address::v4(static_cast<Bits4>(random())));
+  }
+}
+
+// As many prefixes as the table is made for, most of them longer than /24 and on their own; some
+// nest, and some fill their /24. Every kind of group is there.
+TEST(SourceTable, AMillionPrefixesSampled) {
+  std::mt19937_64 random(test::seed_for("SourceTable"));
+  std::vector<AnyPrefix> prefixes;
+  for (int i = 0; i < 700000; ++i) {
+    const uint64_t kind = random() % 100;
+    if (kind < 55) {
+      prefixes.push_back({Family::v4, 32, static_cast<Bits4>(random())});
+    } else if (kind < 60) {
+      const Bits4 crowded = 0x0A000000 | (static_cast<Bits4>(random()) & 0x1fff);
+      const auto length = static_cast<uint8_t>(25 + random() % 8);
+      prefixes.push_back({Family::v4, length, crowded & ~address::host_mask<Bits4>(length)});
+    } else {
+      AnyPrefix each = random_prefix(random, Family::v4, 32);
+      each.length = std::max<uint8_t>(each.length, 10);
+      prefixes.push_back(each);
+      prefixes.back().bits &= ~Bits6{address::host_mask<Bits4>(each.length)};
+    }
+  }
+  constexpr std::array<uint8_t, 6> kLengths{32, 44, 48, 56, 64, 128};
+  for (int i = 0; i < 350000; ++i) {
+    const uint8_t length = kLengths[random() % kLengths.size()];
+    const Bits6 bits = (Bits6{0x2000 | (random() & 0xff)} << 112) |
+                       (random_bits6(random) & address::host_mask<Bits6>(16));
+    prefixes.push_back({Family::v6, length, bits & ~address::host_mask<Bits6>(length)});
+  }
+  const Table table(prefixes);
+  std::printf("SourceTable: %zu prefixes built in %.1f ms, %zu MiB\n", prefixes.size(),
+              table.build_ms(), table.size_bytes() >> 20);
+  EXPECT_LT(table.size_bytes(), size_t{256} << 20);
+  for (int i = 0; i < 60000 && !HasFatalFailure(); ++i) {
+    table.check_edges(prefixes[random() % prefixes.size()]);
+    table.check(Address::v4(static_cast<Bits4>(random())));
+    table.check(Address::v6(random_bits6(random)));
+  }
+}
+
+// 1, 2, .. 256 addresses of one /24, from one run to the most there can be.
+TEST(SourceTable, EveryNumberOfRunsInAGroup) {
+  std::mt19937_64 random(test::seed_for("SourceTable"));
+  for (const bool inside : {false, true}) {
+    for (size_t count = 1; count <= 256; count += count < 20 ? 1 : 17) {
+      std::vector<AnyPrefix> prefixes;
+      if (inside) {
+        prefixes.push_back(prefix("192.0.2.0/23"));
+      }
+      for (size_t i = 0; i < count; ++i) {
+        prefixes.push_back({Family::v4, 32, 0xC0000200 + (random() & 255)});
+      }
+      const Table table(prefixes);
+      for (Bits4 low = 0; low < 512; ++low) {
+        table.check(Address::v4(0xC0000180 + low));
+      }
+    }
   }
 }
 

@@ -59,7 +59,27 @@ TEST(Report, IoCountersHaveTheNamesThatMonitoringKnows) {
                                        "drop_send_failed",
                                        "rate_limit_would_limit",
                                        "receive_errors",
-                                       "buffers_exhausted"};
+                                       "buffers_exhausted",
+                                       "drop_not_ours",
+                                       "drop_frame_truncated",
+                                       "drop_frame_ip_header",
+                                       "drop_frame_ip_checksum",
+                                       "drop_frame_ip_options",
+                                       "drop_frame_udp_length",
+                                       "drop_frame_udp_checksum",
+                                       "drop_frame_source_address",
+                                       "to_kernel",
+                                       "drop_to_kernel",
+                                       "from_kernel",
+                                       "drop_from_kernel",
+                                       "late_replies",
+                                       "slow_path_full",
+                                       "slow_path_refused",
+                                       "slow_path_replies",
+                                       "slow_path_expired",
+                                       "slow_path_lost",
+                                       "slow_path_unmatched",
+                                       "drop_slow_path_send"};
   EXPECT_EQ(names, expected);
   EXPECT_EQ(stats::to_string(IoCounter::count_), "unknown");
 }

@@ -209,6 +209,66 @@ TYPED_TEST(SocketEngine, PacketsCarryTheirSource) {
   }
 }
 
+// Answers that come after their burst, in another order, from another thread: each reaches its
+// asker from the address that was asked.
+TYPED_TEST(SocketEngine, LateRepliesFindTheirWay) {
+  this->listen({"0.0.0.0:0", "[::]:0", "127.0.0.3:0", "[::1]:0"});
+  START_ENGINE();
+  struct Row {
+    std::string host;
+    size_t socket;
+  };
+  const Row rows[] = {{"127.0.0.1", 0}, {"127.0.0.2", 0}, {"::1", 1}, {"127.0.0.3", 2}, {"::1", 3}};
+  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<Path> paths;
+  for (const Row& row : rows) {
+    const bool v6 = row.host == "::1";
+    const uint16_t port = this->port(row.socket);
+    clients.push_back(std::make_unique<Client>(v6 ? fmt::format("[::1]:{}", port)
+                                                  : fmt::format("{}:{}", row.host, port)));
+    clients.back()->send_number(static_cast<uint32_t>(clients.size()));
+    ASSERT_EQ(this->engine_->receive(this->packets_), 1u) << row.host;
+    const Path path = this->engine_->path_of(this->packets_[0]);
+    this->packets_[0].reply_size = 0;  // nothing now
+    this->engine_->send(std::span(this->packets_).first(1));
+    address::Address address;
+    uint16_t client_port = 0;
+    const Endpoint local = clients.back()->local();
+    read_source(&local.storage, address, client_port);
+    EXPECT_EQ(path.source, address);
+    EXPECT_EQ(path.source_port, client_port);
+    EXPECT_EQ(address::to_text(path.destination), row.host);
+    EXPECT_EQ(path.destination_port, port);
+    paths.push_back(path);
+  }
+  this->flush();
+  std::thread late([&] {
+    for (size_t i = paths.size(); i > 0; --i) {
+      const std::array<uint8_t, 2> reply{static_cast<uint8_t>(i), 0x55};
+      EXPECT_TRUE(this->engine_->send_late(paths[i - 1], reply));
+    }
+  });
+  late.join();
+  for (size_t i = 0; i < clients.size(); ++i) {
+    const auto reply = clients[i]->receive();
+    ASSERT_TRUE(reply.has_value()) << rows[i].host << ": no reply from the address asked";
+    EXPECT_EQ(*reply, (std::vector<uint8_t>{static_cast<uint8_t>(i + 1), 0x55}));
+    EXPECT_FALSE(clients[i]->receive().has_value());
+  }
+}
+
+TYPED_TEST(SocketEngine, LateRepliesWithAPathOfNobodyAreRefused) {
+  this->listen({"127.0.0.1:0"});
+  START_ENGINE();
+  Path path{};
+  EXPECT_FALSE(this->engine_->send_late(path, std::array<uint8_t, 1>{1}));
+  path.return_data.fill(0xff);
+  for (uint16_t size = 0; size <= Path::kReturnSizeMax; ++size) {
+    path.return_size = size;
+    EXPECT_FALSE(this->engine_->send_late(path, std::array<uint8_t, 1>{1}));
+  }
+}
+
 TYPED_TEST(SocketEngine, TruncatedDatagramsAreCountedNotDelivered) {
   this->listen({"127.0.0.1:0"});
   START_ENGINE();

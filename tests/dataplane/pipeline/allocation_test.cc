@@ -11,6 +11,7 @@
 #include "dataplane/io/mmsg_io.h"
 #include "dataplane/io/uring_io.h"
 #include "dataplane/pipeline/worker.h"
+#include "dataplane/slowpath/outlet.h"
 #include "tests/dataplane/live_support.h"
 
 namespace {
@@ -211,6 +212,28 @@ TEST_F(Allocation, TheMmsgEngineAllocatesNothingAfterStart) {
   sockets.push_back(*io::UdpSocket::bind(*io::Endpoint::parse("0.0.0.0:0")));
   const auto engine = io::MmsgIo::create(sockets, counters_);
   serve_over_loopback(*engine, sockets[0]);
+}
+
+TEST_F(Allocation, OfferingToTheSlowPathAllocatesNothing) {
+  slowpath::Admission admission(100'000, 100'000, 7);
+  admission.open();
+  slowpath::Wake wake;
+  stats::WorkerCounters counters;
+  slowpath::Outlet outlet(admission, wake, counters);
+  const std::array<uint8_t, 40> query{};
+  const uint64_t before = allocations.load();
+  uint32_t taken = 0;
+  for (uint32_t i = 0; i < 1000; ++i) {
+    io::Path path;
+    path.source = address::Address::v4(i);
+    taken += outlet.offer(path, query) ? 1u : 0u;
+    if (i % 3 == 0) {
+      outlet.pop();
+    }
+  }
+  EXPECT_EQ(allocations.load() - before, 0u);
+  EXPECT_GT(taken, slowpath::Outlet::kSlotCount);
+  EXPECT_GT(counters.get(stats::IoCounter::slow_path_full), 0u);
 }
 
 }  // namespace

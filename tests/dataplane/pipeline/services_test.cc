@@ -343,7 +343,7 @@ struct SummedIo {
     }
     memory.send(burst);
   }
-  static io::Path path_of(const io::Packet& packet) { return io::MemoryIo::path_of(packet); }
+  io::Path path_of(const io::Packet& packet) const { return memory.path_of(packet); }
 };
 
 TEST_F(ServicesTest, EveryReplyHasItsSumForEnginesThatNeedIt) {

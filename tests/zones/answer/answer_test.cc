@@ -54,7 +54,7 @@ Answered ask_in_stages(const Buffer& query_bytes, const snapshot::Subject* subje
     Lookup lookup;
     find_zone(*fixture().snapshot, query, lookup);
     find_node(query, lookup);
-    reply = decide(query, lookup, subject, limits);
+    decide(query, lookup, subject, limits, reply);
   }
   Buffer head = query_bytes;
   head.resize(wire::kHeaderSize + 259 + 2048);

@@ -47,7 +47,7 @@ Composed ask(const Buffer& message, const snapshot::Subject* subject, const Limi
       Lookup lookup;
       find_zone(*fixture().snapshot, query, lookup);
       find_node(query, lookup);
-      composed.reply = decide(query, lookup, subject, limits);
+      decide(query, lookup, subject, limits, composed.reply);
     }
   }
   composed.message = message;
