@@ -167,6 +167,7 @@ int run(const std::string& config) {
   if (!dns_servers) {
     return give_up("DNS", dns_servers.error());
   }
+  coordinator.watch(*dns_servers->tcp);
   if (auto started = coordinator.start(); !started) {
     return give_up("start", started.error());
   }

@@ -19,7 +19,9 @@
 #include <thread>
 
 #include "dataplane/control/control.h"
+#include "dataplane/control/observe.h"
 #include "dataplane/control/report.h"
+#include "dataplane/dnstap/tap.h"
 #include "dataplane/dpdk/eal.h"
 #include "dataplane/dpdk/ports.h"
 #include "dataplane/io/mmsg_io.h"
@@ -43,14 +45,24 @@ void say(std::string_view text) {
   std::fflush(stderr);
 }
 
+std::vector<stats::SubjectTable*> tables_of(std::vector<stats::WorkerCounters>& workers) {
+  std::vector<stats::SubjectTable*> tables;
+  for (stats::WorkerCounters& worker : workers) {
+    tables.push_back(&worker.subjects);
+  }
+  return tables;
+}
+
 // Everything the process holds, in the order it is taken apart.
 class DataPlane {
  public:
   explicit DataPlane(Settings settings)
       : settings_(std::move(settings)),
         directory_(settings_.snapshot_directory),
-        live_(settings_.worker_count),
         counters_(settings_.worker_count),
+        subjects_(tables_of(counters_)),
+        live_(settings_.worker_count, &subjects_),
+        observer_(counters_, subjects_),
         running_(static_cast<std::ptrdiff_t>(settings_.worker_count)),
         engines_(settings_.worker_count) {}
   ~DataPlane() { stop(); }
@@ -85,6 +97,18 @@ class DataPlane {
     if (auto done = start_slow_path(); !done) {
       return done;
     }
+    if (!settings_.dnstap.path.empty()) {
+      auto tap = dnstap::Tap::start({.target = settings_.dnstap.path,
+                                     .identity = settings_.identity,
+                                     .version = fmt::format("merlon-dataplane {}", kVersion),
+                                     .sample = settings_.dnstap.sample,
+                                     .worker_count = settings_.worker_count});
+      if (!tap) {
+        return std::unexpected(tap.error());
+      }
+      const std::lock_guard lock(facts_);
+      tap_ = std::move(*tap);
+    }
     for (size_t i = 0; i < settings_.worker_count; ++i) {
       threads_.emplace_back([this, i] { run(i); });
     }
@@ -100,6 +124,7 @@ class DataPlane {
     threads_.clear();
     slow_path_.reset();
     control_.reset();
+    tap_.reset();
     ports_.reset();
     dpdk::stop_eal();
   }
@@ -217,7 +242,8 @@ class DataPlane {
                             .limits = {.transport = answer::Transport::udp,
                                        .udp_size_max = settings_.udp_size_max,
                                        .identity = &identity_},
-                            .services = services_};
+                            .services = services_,
+                            .sampler = tap_ == nullptr ? nullptr : &tap_->sampler(index)};
     if (ports_ != nullptr) {
       run_on_ports(index, worker);
       return;
@@ -288,7 +314,16 @@ class DataPlane {
       return load();
     }
     if (command == "stats") {
-      return control::stats_json(generation, counters_, port_reports());
+      const auto ports = port_reports();
+      std::vector<control::StatsSection> sections{{"subjects", observer_.subjects_section()}};
+      const std::lock_guard lock(facts_);
+      if (tap_ != nullptr) {
+        sections.push_back({"dnstap", control::dnstap_json(tap_->numbers())});
+      }
+      return control::stats_json(generation, counters_, ports, sections);
+    }
+    if (auto answer = observer_.handle(command)) {
+      return std::move(*answer);
     }
     if (command == "status") {
       auto ports = port_reports();
@@ -306,7 +341,8 @@ class DataPlane {
       return control::status_json(facts);
     }
     return control::error_json(
-        Error{ErrorCode::invalid_argument, "unknown command; there are load, status and stats"});
+        Error{ErrorCode::invalid_argument,
+              "unknown command; there are load, status, stats, top, subjects and profile"});
   }
 
   Settings settings_;
@@ -316,8 +352,10 @@ class DataPlane {
   cookie::Secrets secrets_;
   std::unique_ptr<ratelimit::Limiter> limiter_;
   pipeline::Services services_;
-  swap::LiveSlot live_;
   std::vector<stats::WorkerCounters> counters_;
+  stats::SubjectRegistry subjects_;
+  swap::LiveSlot live_;
+  control::Observer observer_;
   std::vector<std::vector<io::UdpSocket>> sockets_;  // per worker
   std::unique_ptr<slowpath::SlowPath> slow_path_;    // nullptr: none
   std::unique_ptr<dpdk::Ports> ports_;               // instead of them: the dpdk engine
@@ -326,6 +364,7 @@ class DataPlane {
   std::atomic<bool> stop_{false};
   std::latch running_;                // until every worker has its engine
   std::mutex facts_;                  // the members below
+  std::unique_ptr<dnstap::Tap> tap_;  // when it is wanted; made before the workers
   std::vector<std::string> engines_;  // per worker; "" until it runs
   std::string engine_note_;
   std::vector<std::string> listen_;

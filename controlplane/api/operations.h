@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controlplane/store/model.h"
@@ -78,6 +79,28 @@ struct ControlPlaneStatus {
   std::string dataplane;         // "serving generation N" or the reason why not
 };
 
+// Queries over TCP of one subject, by its numbers.
+struct SubjectQueries {
+  uint32_t account = 0;
+  uint32_t device = 0;
+  uint64_t queries = 0;
+};
+
+// What the control plane has done since it started, and its DNS over TCP.
+struct Activity {
+  uint64_t builds = 0;  // that went well
+  uint64_t builds_changed = 0;
+  uint64_t build_failures = 0;
+  double last_build_seconds = 0;
+  uint64_t refreshes = 0;
+  uint64_t refresh_failures = 0;
+  uint64_t tcp_connections_open = 0;
+  std::vector<std::pair<std::string, uint64_t>> tcp_counters;  // by name
+  std::vector<std::pair<std::string, uint64_t>> tcp_closes;
+  std::vector<std::pair<std::string, uint64_t>> tcp_outcomes;
+  std::vector<SubjectQueries> tcp_subjects;
+};
+
 class Operations {
  public:
   virtual ~Operations() = default;
@@ -105,8 +128,9 @@ class Operations {
   // and offset of the first damage.
   virtual Result<std::vector<std::string>> verify_snapshot(uint64_t generation) = 0;
 
-  // The data plane's own JSON answer to "status" or "stats".
+  // The data plane's own JSON answer to a command of its control socket.
   virtual Result<std::string> dataplane(const std::string& command) = 0;
+  virtual Result<Activity> activity() = 0;
 
   virtual Result<CheckReport> check(const std::string& value) = 0;
 };

@@ -8,11 +8,16 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <ctime>
 #include <exception>
+#include <iterator>
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "controlplane/api/exposition.h"
+#include "controlplane/api/observe.h"
 #include "zones/base/nearest.h"
 
 namespace merlon::api {
@@ -21,9 +26,15 @@ namespace {
 // What a handler sees of a call that fits its route.
 struct Arguments {
   Operations& operations;
-  std::vector<std::string> captured;  // the path's {parts}, decoded
-  std::string query;                  // the value of the route's query parameter
+  std::vector<std::string> captured;           // the path's {parts}, decoded
+  std::map<std::string, std::string> queried;  // query parameters by name
   Json body;
+
+  // "" when it was not given.
+  std::string query(const std::string& name) const {
+    const auto found = queried.find(name);
+    return found == queried.end() ? std::string() : found->second;
+  }
 };
 
 using Handler = Result<Json> (*)(const Arguments&);
@@ -34,9 +45,10 @@ struct Route {
   std::string_view method;
   std::string_view path;
   Takes takes;
-  std::string_view query;  // the one query parameter, required; "" when there is none
+  std::string_view query;  // its query parameters, as "value" (required) or "account? limit?"
   int http_status;         // of a success
   Handler handle;
+  std::string (*text)(Operations&) = nullptr;  // instead of `handle`, for what is no JSON
 };
 
 // {"schema_version":1, "<key>": value} of a Result.
@@ -124,16 +136,53 @@ Result<Json> activate_snapshot(const Arguments& a) {
   return wrap("build", a.operations.activate_snapshot(*generation));
 }
 
-Result<Json> ask_dataplane(Operations& operations, const std::string& command) {
-  const Result<std::string> said = operations.dataplane(command);
-  if (!said) {
-    return std::unexpected(said.error());
+Result<Json> wrap_plain(std::string_view key, Result<Json> result) {
+  if (!result) {
+    return result;
   }
-  Json json = Json::parse(*said, nullptr, false);
-  if (json.is_discarded()) {
-    return fail(ErrorCode::internal, "the data plane's answer to \"{}\" is not JSON", command);
+  Json json{{"schema_version", kSchemaVersion}};
+  json[std::string(key)] = std::move(*result);
+  return json;
+}
+
+Result<Json> from_dataplane(const Arguments& a, const std::string& command) {
+  return wrap_plain("dataplane", ask_dataplane(a.operations, command));
+}
+
+// A decimal number from 1 to `max`; `otherwise` when the text is empty.
+Result<uint64_t> parse_count(std::string_view what, const std::string& text, uint64_t otherwise,
+                             uint64_t max) {
+  uint64_t count = otherwise;
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, count);
+  if (!text.empty() && (error != std::errc() || at != end || count == 0 || count > max)) {
+    return fail(ErrorCode::invalid_argument, "{} \"{}\": must be a number from 1 to {}", what, text,
+                max);
   }
-  return Json{{"schema_version", kSchemaVersion}, {"dataplane", std::move(json)}};
+  return count;
+}
+
+Result<Json> top_sources(const Arguments& a) {
+  const auto limit = parse_count("limit", a.query("limit"), 20, 1000);
+  return limit ? from_dataplane(a, fmt::format("top {}", *limit)) : std::unexpected(limit.error());
+}
+
+Result<Json> subjects(const Arguments& a) {
+  const auto limit = parse_count("limit", a.query("limit"), 1000, 10'000);
+  if (!limit) {
+    return std::unexpected(limit.error());
+  }
+  return wrap_plain("dataplane", subjects_json(a.operations, {.account = a.query("account"),
+                                                              .count_max = *limit}));
+}
+
+Result<Json> start_profile(const Arguments& a) {
+  const Json& body = a.body;
+  if (!body.is_object() || body.size() != 1 || !body.contains("seconds") ||
+      !body["seconds"].is_number_unsigned()) {
+    return fail(ErrorCode::invalid_argument, "the body must be {{\"seconds\": N}}");
+  }
+  return from_dataplane(a, fmt::format("profile {}", body["seconds"].get<uint64_t>()));
 }
 
 #define MERLON_HANDLE(...) [](const Arguments& a) -> Result<Json> { return __VA_ARGS__; }
@@ -168,11 +217,18 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/snapshots/rollback", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("build", a.operations.rollback_snapshot()))},
     {"GET", "/v1/dataplane/status", Takes::nothing, "", 200,
-     MERLON_HANDLE(ask_dataplane(a.operations, "status"))},
+     MERLON_HANDLE(from_dataplane(a, "status"))},
     {"GET", "/v1/dataplane/stats", Takes::nothing, "", 200,
-     MERLON_HANDLE(ask_dataplane(a.operations, "stats"))},
+     MERLON_HANDLE(from_dataplane(a, "stats"))},
+    {"GET", "/v1/dataplane/top", Takes::nothing, "limit?", 200, top_sources},
+    {"GET", "/v1/dataplane/subjects", Takes::nothing, "account? limit?", 200, subjects},
+    {"GET", "/v1/dataplane/profile", Takes::nothing, "", 200,
+     MERLON_HANDLE(from_dataplane(a, "profile"))},
+    {"POST", "/v1/dataplane/profile", Takes::object, "", 200, start_profile},
     {"GET", "/v1/check", Takes::nothing, "value", 200,
-     MERLON_HANDLE(wrap("check", a.operations.check(a.query)))},
+     MERLON_HANDLE(wrap("check", a.operations.check(a.query("value"))))},
+    {"GET", "/metrics", Takes::nothing, "", 200, nullptr,
+     [](Operations& operations) { return metrics_text(operations, std::time(nullptr)); }},
 });
 
 #undef MERLON_HANDLE
@@ -262,12 +318,32 @@ std::optional<std::vector<std::string>> matched(std::string_view pattern, std::s
   return captured;
 }
 
+struct QueryParameter {
+  std::string_view name;
+  bool required = true;
+};
+
+// "value" or "account? limit?" taken apart.
+std::vector<QueryParameter> query_parameters(std::string_view text) {
+  std::vector<QueryParameter> parameters;
+  while (!text.empty()) {
+    std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    const bool required = !word.ends_with('?');
+    word.remove_suffix(required ? 0 : 1);
+    parameters.push_back({word, required});
+  }
+  return parameters;
+}
+
 Reply no_such_path(std::string_view path) {
   Json routes = Json::array();
   for (const Route& route : kRoutes) {
     std::string line = fmt::format("{} {}", route.method, route.path);
-    if (!route.query.empty()) {
-      line += fmt::format("?{}=", route.query);
+    char before = '?';
+    for (const QueryParameter& parameter : query_parameters(route.query)) {
+      line += fmt::format("{}{}=", before, parameter.name);
+      before = '&';
     }
     routes.push_back(std::move(line));
   }
@@ -278,16 +354,19 @@ Reply no_such_path(std::string_view path) {
   return reply;
 }
 
-// The route's query parameter out of "name=value&name=value". A + is a +, as in RFC 3986.
-Status read_query(const Route& route, std::string_view query, std::string& out) {
-  size_t count = 0;
+// The route's query parameters out of "name=value&name=value". A + is a +, as in RFC 3986.
+Status read_query(const Route& route, std::string_view query,
+                  std::map<std::string, std::string>& out) {
+  const std::vector<QueryParameter> known = query_parameters(route.query);
   while (!query.empty()) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), pair.size() + 1));
     const size_t equals = std::min(pair.find('='), pair.size());
     const std::string_view name = pair.substr(0, equals);
-    if (route.query.empty() || name != route.query) {
-      const std::string_view meant = nearest(name, std::array{route.query});
+    if (std::ranges::find(known, name, &QueryParameter::name) == known.end()) {
+      std::vector<std::string_view> names;
+      std::ranges::transform(known, std::back_inserter(names), &QueryParameter::name);
+      const std::string_view meant = nearest(name, names);
       return fail(ErrorCode::invalid_argument, "unknown query parameter \"{}\"{}",
                   name.substr(0, 60),
                   meant.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", meant));
@@ -298,25 +377,36 @@ Status read_query(const Route& route, std::string_view query, std::string& out) 
       return fail(ErrorCode::invalid_argument, "the query parameter \"{}\" has a broken % escape",
                   name);
     }
-    out = std::move(*value);
-    ++count;
+    if (value->empty() || !out.emplace(name, std::move(*value)).second) {
+      return fail(ErrorCode::invalid_argument,
+                  "the query parameter \"{}\" must be given once and not be empty", name);
+    }
   }
-  if (!route.query.empty() && (count != 1 || out.empty())) {
-    return fail(ErrorCode::invalid_argument,
-                "the query parameter \"{}\" must be given once and not be empty", route.query);
+  for (const QueryParameter& parameter : known) {
+    if (parameter.required && !out.contains(std::string(parameter.name))) {
+      return fail(ErrorCode::invalid_argument,
+                  "the query parameter \"{}\" must be given once and not be empty", parameter.name);
+    }
   }
   return {};
 }
 
 Reply run(Operations& operations, const Route& route, std::vector<std::string> captured,
           const Call& call) {
-  Arguments arguments{operations, std::move(captured), "", Json::object()};
+  Arguments arguments{operations, std::move(captured), {}, Json::object()};
   const size_t query_at = std::min(call.target.find('?'), call.target.size());
   const std::string_view query_text =
       call.target.substr(std::min(query_at + 1, call.target.size()));
-  const Status query = read_query(route, query_text, arguments.query);
+  const Status query = read_query(route, query_text, arguments.queried);
   if (!query) {
     return refused(query.error());
+  }
+  if (route.text != nullptr) {
+    return Reply{.http_status = route.http_status,
+                 .body = {},
+                 .allow = "",
+                 .text = route.text(operations),
+                 .content_type = std::string(kExpositionContentType)};
   }
   if (route.method == "POST") {
     if (!call.body.empty()) {
@@ -337,7 +427,7 @@ Reply run(Operations& operations, const Route& route, std::vector<std::string> c
   if (!result) {
     return refused(result.error());
   }
-  return Reply{route.http_status, std::move(*result), ""};
+  return Reply{.http_status = route.http_status, .body = std::move(*result), .allow = ""};
 }
 
 }  // namespace

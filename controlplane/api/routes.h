@@ -24,6 +24,9 @@ struct Reply {
   int http_status = 200;
   Json body;
   std::string allow;  // the Allow header of a 405
+  // What is no JSON; then `body` is null.
+  std::string text = {};
+  std::string content_type = {};
 };
 
 // Thread-safe when `operations` is. Exceptions of third parties become an `internal` error.

@@ -33,7 +33,11 @@ class UnixHttpServer : public httplib::Server {
 
 void fill(const Reply& reply, httplib::Response& response) {
   response.status = reply.http_status;
-  response.set_content(to_text(reply.body) + "\n", "application/json");
+  if (reply.content_type.empty()) {
+    response.set_content(to_text(reply.body) + "\n", "application/json");
+  } else {
+    response.set_content(reply.text, reply.content_type);
+  }
   if (!reply.allow.empty()) {
     response.set_header("Allow", reply.allow);
   }

@@ -184,6 +184,13 @@ Result<api::BuildReport> Coordinator::build_locked() {
   }
   const std::lock_guard facts(facts_mutex_);
   last_build_error_ = report ? std::string() : report.error().message;
+  if (report) {
+    ++builds_;
+    builds_changed_ += report->changed ? 1u : 0u;
+    last_build_seconds_ = report->compile_seconds + report->publish_seconds;
+  } else {
+    ++build_failures_;
+  }
   return report;
 }
 

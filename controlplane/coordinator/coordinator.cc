@@ -184,7 +184,7 @@ void Coordinator::refresh_if_due(const std::string& id) {
   if (!record || !record->definition.enabled || next_attempt(*record, now) > now) {
     return;
   }
-  if (const auto report = refresh_locked(*record); !report && !stop_now_) {
+  if (const auto report = refresh_and_count(*record); !report && !stop_now_) {
     spdlog::error("refresh {}: {}", id, report.error().message);
   }
 }
@@ -279,6 +279,35 @@ Result<std::string> Coordinator::dataplane(const std::string& command) {
                                  .command = command,
                                  .timeout_ms = kStatusTimeoutMs,
                                  .stop = &stop_now_});
+}
+
+Result<api::Activity> Coordinator::activity() {
+  api::Activity activity;
+  if (dns_server_ != nullptr) {
+    const dns::Statistics tcp = dns_server_->statistics();
+    activity.tcp_connections_open = tcp.connections_open();
+    for (size_t i = 0; i < tcp.counters.size(); ++i) {
+      activity.tcp_counters.emplace_back(to_string(static_cast<dns::Counter>(i)), tcp.counters[i]);
+    }
+    for (size_t i = 0; i < tcp.closes.size(); ++i) {
+      activity.tcp_closes.emplace_back(to_string(static_cast<dns::CloseReason>(i)), tcp.closes[i]);
+    }
+    for (size_t i = 0; i < tcp.outcomes.size(); ++i) {
+      activity.tcp_outcomes.emplace_back(to_string(static_cast<answer::Outcome>(i)),
+                                         tcp.outcomes[i]);
+    }
+    for (const auto& [subject, queries] : dns_server_->subject_queries()) {
+      activity.tcp_subjects.push_back({subject.first, subject.second, queries});
+    }
+  }
+  const std::lock_guard lock(facts_mutex_);
+  activity.builds = builds_;
+  activity.builds_changed = builds_changed_;
+  activity.build_failures = build_failures_;
+  activity.last_build_seconds = last_build_seconds_;
+  activity.refreshes = refreshes_;
+  activity.refresh_failures = refresh_failures_;
+  return activity;
 }
 
 Result<api::CheckReport> Coordinator::check(const std::string& value) {

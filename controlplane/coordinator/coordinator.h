@@ -19,6 +19,7 @@
 
 #include "controlplane/api/operations.h"
 #include "controlplane/compile/compile.h"
+#include "controlplane/dns/server.h"
 #include "controlplane/dns/snapshot_slot.h"
 #include "controlplane/publish/publisher.h"
 #include "controlplane/store/store.h"
@@ -44,6 +45,9 @@ class Coordinator final : public api::Operations {
               Options options);
   ~Coordinator() override;
 
+  // DNS over TCP, for activity(); it outlives the coordinator's threads and callers. Before
+  // start().
+  void watch(const dns::Server& server) { dns_server_ = &server; }
   // Serves what is in force on disk (a damaged one is said and replaced by a build), builds when
   // the store has moved on since, and starts the threads. Once in a coordinator's life.
   Status start();
@@ -69,6 +73,7 @@ class Coordinator final : public api::Operations {
   Result<api::BuildReport> rollback_snapshot() override;
   Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
   Result<std::string> dataplane(const std::string& command) override;
+  Result<api::Activity> activity() override;
   Result<api::CheckReport> check(const std::string& value) override;
 
  private:
@@ -101,6 +106,7 @@ class Coordinator final : public api::Operations {
   Status clean_up_catalogues() const;
 
   // The mutex of the feed is held.
+  Result<api::RefreshReport> refresh_and_count(const store::FeedRecord& record);
   Result<api::RefreshReport> refresh_locked(const store::FeedRecord& record);
   void refresh_if_due(const std::string& id);
   Result<api::RefreshReport> apply(api::RefreshReport report, const store::FeedSet& set,
@@ -118,12 +124,19 @@ class Coordinator final : public api::Operations {
   Options options_;
   snapshot::IndexKey index_key_ = snapshot::IndexKey::random();
   int64_t started_ = 0;
+  const dns::Server* dns_server_ = nullptr;
 
   std::mutex build_mutex_;  // builds, activations, and the next member
   uint32_t newest_serial_ = 0;
   std::mutex facts_mutex_;  // the members up to the next mutex
   std::string last_build_error_;
   uint64_t built_revision_ = 0;
+  uint64_t builds_ = 0;
+  uint64_t builds_changed_ = 0;
+  uint64_t build_failures_ = 0;
+  double last_build_seconds_ = 0;
+  uint64_t refreshes_ = 0;
+  uint64_t refresh_failures_ = 0;
   std::map<std::string, std::unique_ptr<std::mutex>> feed_mutexes_;
 
   std::mutex wake_mutex_;

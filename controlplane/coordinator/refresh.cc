@@ -34,7 +34,15 @@ Result<api::RefreshReport> Coordinator::refresh_feed(const std::string& id) {
   if (!record) {
     return std::unexpected(record.error());
   }
-  return refresh_locked(*record);
+  return refresh_and_count(*record);
+}
+
+Result<api::RefreshReport> Coordinator::refresh_and_count(const store::FeedRecord& record) {
+  auto report = refresh_locked(record);
+  const std::lock_guard lock(facts_mutex_);
+  ++refreshes_;
+  refresh_failures_ += report && report->state.health == FeedHealth::good ? 0u : 1u;
+  return report;
 }
 
 Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& record) {

@@ -193,6 +193,9 @@ void Connection::answer_message(WorkerContext& context, Bytes message) {
     }
   }
   context.counters.add(reply.outcome);
+  if (subject_ != nullptr) {
+    context.subjects.add(*subject_);
+  }
   if (is_drop(reply.outcome)) {
     finish(reason_of_drop(reply.outcome));
   } else {

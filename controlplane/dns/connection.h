@@ -17,6 +17,7 @@
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/socket.h"
 #include "controlplane/dns/statistics.h"
+#include "controlplane/dns/subject_queries.h"
 #include "controlplane/dns/timer_wheel.h"
 #include "zones/answer/answer.h"
 
@@ -40,6 +41,7 @@ struct WorkerContext {
   const size_t input_bytes_max;  // this worker's part
   SnapshotReader snapshots;
   WorkerCounters counters;
+  SubjectQueries subjects;
   OutputPool outputs;
   std::vector<uint8_t> scratch;  // where bytes are received
   answer::Query query;

@@ -171,6 +171,14 @@ const std::vector<std::string>& Server::addresses() const {
   return parts_->addresses;
 }
 
+SubjectCounts Server::subject_queries() const {
+  SubjectCounts sum;
+  for (const auto& worker : parts_->workers) {
+    worker->subjects().add_into(sum);
+  }
+  return sum;
+}
+
 Statistics Server::statistics() const {
   Statistics sum;
   for (const auto& worker : parts_->workers) {

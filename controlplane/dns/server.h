@@ -35,6 +35,7 @@
 
 #include "controlplane/dns/snapshot_slot.h"
 #include "controlplane/dns/statistics.h"
+#include "controlplane/dns/subject_queries.h"
 #include "zones/answer/identity.h"
 #include "zones/base/error.h"
 #include "zones/cookie/cookie.h"
@@ -82,6 +83,7 @@ class Server {
   // Where it listens, in the order of options.listen, with the ports that the system chose.
   const std::vector<std::string>& addresses() const;
   Statistics statistics() const;
+  SubjectCounts subject_queries() const;
 
  private:
   struct Parts;

@@ -26,6 +26,7 @@ class Worker {
   void run();   // until stop(); closes all connections before it returns
   void stop();  // from any thread
   const WorkerCounters& counters() const { return context_.counters; }
+  const SubjectQueries& subjects() const { return context_.subjects; }
 
  private:
   struct Listener {

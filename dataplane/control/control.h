@@ -4,6 +4,7 @@
 //   load    load what `current` names and serve it: {"generation":N} or {"error":{code,message}}
 //   status  engine, workers, what is served since when
 //   stats   every counter, summed and per worker
+//   top, subjects, profile: observe.h
 // Served by one thread, so loads never overlap. Clients that are slow to write or to read wait
 // beside the others until their time is over. The packet path never waits for any of this.
 #pragma once

@@ -58,7 +58,8 @@ std::string status_json(const StatusFacts& facts) {
 }
 
 std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounters> workers,
-                       std::span<const stats::PortReport> ports) {
+                       std::span<const stats::PortReport> ports,
+                       std::span<const StatsSection> sections) {
   Json json{{"schema_version", 1}, {"generation", generation}};
   json["total"] = counters_json(workers);
   Json each = Json::array();
@@ -67,7 +68,22 @@ std::string stats_json(uint64_t generation, std::span<const stats::WorkerCounter
   }
   json["workers"] = std::move(each);
   json["ports"] = count_ports(ports);
+  for (const StatsSection& section : sections) {
+    json[std::string(section.name)] = Json::parse(section.json);
+  }
   return dump(json);
+}
+
+std::string dnstap_json(const dnstap::TapNumbers& numbers) {
+  return dump(Json{{"sampled", numbers.samples.sampled},
+                   {"ring_full", numbers.samples.ring_full},
+                   {"query_too_long", numbers.samples.query_too_long},
+                   {"reply_too_long", numbers.samples.reply_too_long},
+                   {"frames_written", numbers.frames_written},
+                   {"frames_lost", numbers.frames_lost},
+                   {"connects", numbers.connects},
+                   {"connected", numbers.connected},
+                   {"problem", numbers.problem}});
 }
 
 std::string loaded_json(uint64_t generation) {

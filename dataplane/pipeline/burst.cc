@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/pipeline/burst.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -16,6 +18,7 @@ static_assert(answer::kClientCookieSize == cookie::kClientSize &&
 
 using answer::Outcome;
 using io::Packet;
+using stats::Stage;
 
 constexpr uint32_t kCacheLineSize = 64;
 
@@ -84,6 +87,34 @@ void identify(const swap::Live& live, std::span<Packet> burst, const Families& f
   }
   for (const uint8_t i : families.with_v6()) {
     set_subject(i, sources.find6(burst[i].source.bits, probes[i]));
+  }
+}
+
+// Subjects -> where their numbers are: two loads that wait for each other, so each in its own
+// stage.
+void prefetch_slots(const swap::Live& live, std::span<Packet> burst, const BurstState& state) {
+  if (live.slots == nullptr) {
+    return;
+  }
+  const snapshot::Subject* first = live.snapshot->access()->view.subjects().data();
+  for (size_t i = 0; i < burst.size(); ++i) {
+    if (state.subjects[i] != nullptr) {
+      __builtin_prefetch(live.slots->data() + (state.subjects[i] - first));
+    }
+  }
+}
+
+void prefetch_numbers(const swap::Live& live, std::span<Packet> burst, BurstState& state,
+                      const stats::WorkerCounters& counters) {
+  if (live.slots == nullptr) {
+    std::fill_n(state.slots.begin(), burst.size(), stats::kSharedSlot);
+    return;
+  }
+  const snapshot::Subject* first = live.snapshot->access()->view.subjects().data();
+  for (size_t i = 0; i < burst.size(); ++i) {
+    const snapshot::Subject* subject = state.subjects[i];
+    state.slots[i] = subject == nullptr ? stats::kSharedSlot : live.slots->data()[subject - first];
+    counters.subjects.prefetch(state.slots[i]);
   }
 }
 
@@ -236,11 +267,42 @@ void compose(std::span<Packet> burst, const answer::Limits& limits, const BurstC
   }
 }
 
+// Of many unknown sources in a burst only some are looked at, evenly spread from a place that moves
+// on, each for several.
+void observe_unknown(std::span<const uint8_t> unknown, std::span<Packet> burst, uint32_t now_s,
+                     stats::WorkerCounters& counters) {
+  constexpr size_t kUpdatesMax = stats::TopSources::kUpdatesPerBurst;
+  const size_t step = (unknown.size() + kUpdatesMax - 1) / kUpdatesMax;
+  size_t at = step == 1 ? 0 : counters.get(stats::IoCounter::bursts) % step;
+  for (; at < unknown.size(); at += step) {
+    counters.unknown.record(burst[unknown[at]].source, step, now_s);
+  }
+}
+
+// Who asked what, after the replies are made.
+void observe(std::span<Packet> burst, BurstState& state, stats::WorkerCounters& counters) {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);  // no system call
+  const auto now_s = static_cast<uint32_t>(now.tv_sec);
+  size_t unknown_count = 0;
+  for (size_t i = 0; i < burst.size(); ++i) {
+    const Outcome outcome = state.replies[i].outcome;
+    counters.subjects.count(state.slots[i], outcome, now_s);
+    state.pending[unknown_count] = static_cast<uint8_t>(i);
+    unknown_count += outcome == Outcome::refused_unregistered ? 1 : 0;
+  }
+  if (unknown_count != 0) {
+    observe_unknown({state.pending.data(), unknown_count}, burst, now_s, counters);
+  }
+}
+
 }  // namespace
 
 void answer_burst(const swap::Live& live, const answer::Limits& limits, std::span<Packet> burst,
                   BurstState& state, stats::WorkerCounters& counters, const BurstContext& context) {
   MERLON_DASSERT(burst.size() <= io::kBurstMax);
+  const size_t size = burst.size();
+  stats::StageTimer timer(counters.stages);
   state.relay_count = 0;
   Families families;
   prefetch_sources(live, burst, families);
@@ -249,19 +311,32 @@ void answer_burst(const swap::Live& live, const answer::Limits& limits, std::spa
       state.probes[i] = context.services.limiter->probe(burst[i].source);
     }
   }
+  timer.done(Stage::prefetch, size);
   parse(burst, state);
+  timer.done(Stage::parse, size);
   identify(live, burst, families, state);
+  prefetch_slots(live, burst, state);
+  timer.done(Stage::identify, size);
   size_t pending_count = admit(limits, context, burst.size(), state);
+  prefetch_numbers(live, burst, state, counters);
+  timer.done(Stage::admit, size);
   if (context.services.secrets != nullptr) {
     check_cookies(context, burst, state);
+    timer.done(Stage::cookies, size);
   }
   if (context.services.limiter != nullptr) {
     pending_count = limit(context, burst.size(), pending_count, state, counters);
+    timer.done(Stage::limit, size);
   }
   const std::span<const uint8_t> pending{state.pending.data(), pending_count};
   look_up(live, pending, state);
+  timer.done(Stage::look_up, pending_count);
   decide(pending, limits, state);
+  timer.done(Stage::decide, pending_count);
   compose(burst, limits, context, state, counters);
+  timer.done(Stage::compose, size);
+  observe(burst, state, counters);
+  timer.done(Stage::observe, size);
   counters.add(stats::IoCounter::bursts);
 }
 

@@ -48,6 +48,7 @@ struct BurstState {
   // What is decided so far; count_: nothing yet.
   std::array<answer::Outcome, io::kBurstMax> outcomes;
   std::array<const snapshot::Subject*, io::kBurstMax> subjects;
+  std::array<uint32_t, io::kBurstMax> slots;  // where the subject's numbers are
   // Positions of the packets that go on to the next stage.
   std::array<uint8_t, io::kBurstMax> pending;
   std::array<Relay, io::kBurstMax> relays;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 
+#include "dataplane/dnstap/sampler.h"
 #include "dataplane/io/packet_io.h"
 #include "dataplane/pipeline/burst.h"
 #include "dataplane/stats/counters.h"
@@ -24,6 +25,7 @@ struct Worker {
   stats::WorkerCounters& counters;
   answer::Limits limits;
   Services services{};
+  dnstap::Sampler* sampler = nullptr;  // when queries are to be sampled
 };
 
 // Coarse clocks are a few nanoseconds' reading and right to a few milliseconds, which is enough.
@@ -83,6 +85,7 @@ void relay_burst(Io& engine, Outlet& outlet, Worker& worker, std::span<io::Packe
 template <io::PacketIo Io, SlowPath Outlet = NoSlowPath>
 size_t run_burst(Io& engine, Worker& worker, std::span<io::Packet> packets, BurstState& state,
                  Outlet* outlet = nullptr) {
+  stats::StageTimer receiving(worker.counters.stages);
   const std::span<io::Packet> burst = packets.first(engine.receive(packets));
   if (burst.empty()) {
     return 0;
@@ -90,6 +93,10 @@ size_t run_burst(Io& engine, Worker& worker, std::span<io::Packet> packets, Burs
   BurstContext context = make_context(worker.services);
   context.has_slow_path = outlet != nullptr;
   context.wants_reply_sum = wants_reply_sum<Io>();
+  receiving.done(stats::Stage::receive, burst.size());
+  if (worker.sampler != nullptr) {
+    worker.sampler->before(burst);
+  }
   const swap::Live* live = worker.live.enter(worker.index);
   if (live != nullptr) {
     answer_burst(*live, worker.limits, burst, state, worker.counters, context);
@@ -102,7 +109,13 @@ size_t run_burst(Io& engine, Worker& worker, std::span<io::Packet> packets, Burs
       relay_burst(engine, *outlet, worker, burst, state, context);
     }
   }
+  stats::StageTimer sending(worker.counters.stages);
+  if (worker.sampler != nullptr) {
+    worker.sampler->after(engine, burst);
+    sending.done(stats::Stage::sample, burst.size());
+  }
   engine.send(burst);
+  sending.done(stats::Stage::send, burst.size());
   return burst.size();
 }
 

@@ -63,8 +63,10 @@ constexpr settings::Option kOptions[] = {
     {"rate_limit_dry_run", Kind::boolean, "false", 0, 0, "count what would be limited, answer all"},
     {"slow_path_socket", Kind::text, "\"\"", 0, 0,
      "the control plane's socket for what is not answered here; empty: none"},
-    {"dnstap", Kind::text, "\"\"", 0, 0, "Frame Streams socket or file; empty: off"},
-    {"dnstap_sample", Kind::number, "1000", 1, 1'000'000'000, "dnstap: one query of so many"},
+    {"dnstap", Kind::text, "\"\"", 0, 0,
+     "samples of queries as Frame Streams: a Unix socket, or file:/path; empty: off"},
+    {"dnstap_sample", Kind::number, "1000", 1, 1'000'000'000,
+     "dnstap: one query of so many, at random places"},
 };
 
 Result<Engine> parse_engine(const std::string& text) {

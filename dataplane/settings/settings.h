@@ -39,7 +39,7 @@ struct RateLimit {
 };
 
 struct Dnstap {
-  std::string path;  // Frame Streams: a Unix socket, or a file when there is no socket; empty: off
+  std::string path;     // Frame Streams: a Unix socket, or file:/path; empty: off
   uint32_t sample = 1;  // one query of so many
 };
 

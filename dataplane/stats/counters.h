@@ -9,6 +9,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "dataplane/stats/stages.h"
+#include "dataplane/stats/subjects.h"
+#include "dataplane/stats/top_sources.h"
 #include "zones/answer/outcome.h"
 
 namespace merlon::stats {
@@ -67,6 +70,9 @@ std::string_view to_string(IoCounter counter);
 struct alignas(64) WorkerCounters {
   std::array<std::atomic<uint64_t>, answer::kOutcomeCount> outcomes{};
   std::array<std::atomic<uint64_t>, kIoCounterCount> io{};
+  SubjectTable subjects;
+  TopSources unknown;  // sources that belong to no device
+  StageProfile stages;
 
   // Only the one writer of the counter calls these.
   void add(answer::Outcome outcome, uint64_t count = 1) {

@@ -69,6 +69,7 @@ Result<uint64_t> LiveSlot::load_current(const snapshot::Directory& directory,
   next->snapshot = *snapshot;
   if (before != nullptr && before->snapshot->access() == (*snapshot)->access()) {
     next->sources = before->sources;
+    next->slots = before->slots;
   } else {
     auto sources = access::SourceTable::build((*snapshot)->access()->view);
     if (!sources) {
@@ -76,7 +77,14 @@ Result<uint64_t> LiveSlot::load_current(const snapshot::Directory& directory,
     }
     next->sources = std::move(*sources);
   }
+  const bool new_subjects = subjects_ != nullptr && next->slots == nullptr;
+  if (new_subjects) {
+    next->slots = subjects_->assign((*snapshot)->access()->view.subjects());
+  }
   replace_locked(std::move(next));
+  if (new_subjects) {
+    subjects_->settle();
+  }
   return *generation;
 }
 

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "dataplane/access/source_table.h"
+#include "dataplane/stats/subjects.h"
 #include "dataplane/swap/quiescence.h"
 #include "zones/base/error.h"
 #include "zones/snapshot/snapshot.h"
@@ -17,11 +18,14 @@ namespace merlon::swap {
 struct Live {
   std::shared_ptr<const snapshot::Snapshot> snapshot;
   std::shared_ptr<const access::SourceTable> sources;
+  std::shared_ptr<const stats::Slots> slots;  // of the access table's subjects; may be nullptr
 };
 
 class LiveSlot {
  public:
-  explicit LiveSlot(size_t worker_count) : quiescence_(worker_count) {}
+  // `subjects`, when there is one, outlives the slot and gives loaded snapshots their slots.
+  explicit LiveSlot(size_t worker_count, stats::SubjectRegistry* subjects = nullptr)
+      : quiescence_(worker_count), subjects_(subjects) {}
   ~LiveSlot();
 
   // Worker side. Between enter() and leave() the returned object stays; nullptr before the first
@@ -44,6 +48,7 @@ class LiveSlot {
   void replace_locked(std::unique_ptr<const Live> next);
 
   Quiescence quiescence_;
+  stats::SubjectRegistry* const subjects_;
   snapshot::IndexKey key_ = snapshot::IndexKey::random();
   std::atomic<const Live*> live_{nullptr};
   std::mutex control_;  // loads and replacements, never the workers

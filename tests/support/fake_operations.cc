@@ -186,6 +186,16 @@ void FakeOperations::set_dataplane_answer(std::string json) {
   dataplane_answer_ = std::move(json);
 }
 
+void FakeOperations::set_dataplane_answer(const std::string& command, std::string json) {
+  const std::lock_guard lock(mutex_);
+  dataplane_answers_[command] = std::move(json);
+}
+
+void FakeOperations::set_activity(api::Activity activity) {
+  const std::lock_guard lock(mutex_);
+  activity_ = std::move(activity);
+}
+
 uint64_t FakeOperations::Snapshot::name_count() const {
   uint64_t total = 0;
   for (const api::ListInfo& list : lists) {
@@ -531,10 +541,20 @@ Result<std::string> FakeOperations::dataplane(const std::string& command) {
   if (!dataplane_away_.empty()) {
     return fail(ErrorCode::busy, "data plane: {}", dataplane_away_);
   }
-  if (command != "status" && command != "stats") {
+  if (const auto answer = dataplane_answers_.find(command); answer != dataplane_answers_.end()) {
+    return answer->second;
+  }
+  const std::string name = command.substr(0, command.find(' '));
+  constexpr std::string_view kCommands[] = {"status", "stats", "top", "subjects", "profile"};
+  if (std::find(std::begin(kCommands), std::end(kCommands), name) == std::end(kCommands)) {
     return fail(ErrorCode::invalid_argument, "the data plane has no command \"{}\"", command);
   }
   return dataplane_answer_;
+}
+
+Result<api::Activity> FakeOperations::activity() {
+  MERLON_BEGIN();
+  return activity_;
 }
 
 Result<api::CheckReport> FakeOperations::check(const std::string& value) {

@@ -29,7 +29,10 @@ class FakeOperations : public api::Operations {
   void throw_next(std::string message);
   // A data plane that is away answers neither status nor stats, and builds say so.
   void set_dataplane_away(std::string reason);
-  void set_dataplane_answer(std::string json);
+  void set_dataplane_answer(std::string json);  // to every command
+  // To this command, with its arguments.
+  void set_dataplane_answer(const std::string& command, std::string json);
+  void set_activity(api::Activity activity);
 
   Result<api::ControlPlaneStatus> status() override;
   Result<std::vector<store::FeedRecord>> feeds() override;
@@ -48,6 +51,7 @@ class FakeOperations : public api::Operations {
   Result<api::BuildReport> rollback_snapshot() override;
   Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
   Result<std::string> dataplane(const std::string& command) override;
+  Result<api::Activity> activity() override;
   Result<api::CheckReport> check(const std::string& value) override;
 
  private:
@@ -76,6 +80,8 @@ class FakeOperations : public api::Operations {
   std::optional<std::string> next_exception_;
   std::string dataplane_away_;
   std::string dataplane_answer_;
+  std::map<std::string, std::string> dataplane_answers_;
+  api::Activity activity_;
   uint64_t revision_ = 0;
   std::map<std::string, Feed> feeds_;
   std::vector<store::Observation> observations_;

@@ -49,6 +49,19 @@ constexpr auto kDeviceAddFlags = std::to_array<Flag>({
     {"--source", "PREFIX,..", "addresses or prefixes that it asks from"},
     {"--tier", "TIER", "community, basic, advanced or operator (default: basic)"},
 });
+constexpr auto kStatsFlags = std::to_array<Flag>({
+    {"--watch", "", "show what the counters grow by, per second, until Ctrl-C"},
+    {"--interval", "TIME", "with --watch: between two looks (default: 1s)"},
+    {"--count", "NUMBER", "with --watch: end after so many looks"},
+});
+constexpr auto kTopFlags =
+    std::to_array<Flag>({{"--limit", "NUMBER", "how many at most (default: 20)"}});
+constexpr auto kSubjectsFlags = std::to_array<Flag>({
+    {"--account", "NAME", "only this account's devices"},
+    {"--limit", "NUMBER", "how many at most (default: 1000)"},
+});
+constexpr auto kProfileFlags = std::to_array<Flag>(
+    {{"--seconds", "TIME", "measure anew for so long (default: show the last measurement)"}});
 constexpr auto kYesFlags = std::to_array<Flag>({kYes});
 
 constexpr auto kCommands = std::to_array<Command>({
@@ -169,16 +182,17 @@ constexpr auto kCommands = std::to_array<Command>({
      "what the data plane says of itself",
      "merlonctl dataplane status",
      run_dataplane_status},
-    {"dataplane",
-     "stats",
-     "",
-     0,
-     0,
-     {},
-     kQuickS,
-     "its counters that are not zero",
-     "merlonctl dataplane stats",
-     run_dataplane_stats},
+    {"dataplane", "stats", "", 0, 0, kStatsFlags, kQuickS, "its counters that are not zero",
+     "merlonctl dataplane stats --watch", run_dataplane_stats},
+    {"dataplane", "top", "", 0, 0, kTopFlags, kQuickS,
+     "the unknown sources that ask most, all of them refused", "merlonctl dataplane top",
+     run_dataplane_top},
+    {"dataplane", "subjects", "", 0, 0, kSubjectsFlags, kQuickS,
+     "what each device asked and was told", "merlonctl dataplane subjects --account acme",
+     run_dataplane_subjects},
+    {"dataplane", "profile", "", 0, 0, kProfileFlags, kQuickS,
+     "what a packet costs, stage by stage", "merlonctl dataplane profile --seconds 10",
+     run_dataplane_profile},
     {"check",
      "",
      "ADDRESS|DOMAIN",

@@ -115,6 +115,10 @@ Done run_snapshot_rollback(const Context& context);
 Done run_snapshot_verify(const Context& context);
 Done run_dataplane_status(const Context& context);
 Done run_dataplane_stats(const Context& context);
+Done watch_dataplane_stats(const Context& context);  // with --watch
+Done run_dataplane_top(const Context& context);
+Done run_dataplane_subjects(const Context& context);
+Done run_dataplane_profile(const Context& context);
 Done run_check(const Context& context);
 
 }  // namespace merlon::merlonctl

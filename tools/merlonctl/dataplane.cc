@@ -78,7 +78,16 @@ std::string counters_text(const Json& json, Colour colour) {
       table.add(std::move(row));
     }
   }
-  return table.empty() ? "" : table.text(colour);
+  std::string text = table.empty() ? "" : table.text(colour);
+  // What else was counted, by whom there is a section: ports, dnstap, subjects.
+  for (const auto& section : json.items()) {
+    if (section.value().is_structured() && section.key() != "total" && section.key() != "workers") {
+      std::string lines;
+      flatten(section.value(), section.key(), Show::counters, lines);
+      text += lines.empty() ? "" : "\n" + lines;
+    }
+  }
+  return text;
 }
 
 Done ask(const Context& context, const std::string& target, Show show) {
@@ -108,6 +117,12 @@ Done run_dataplane_status(const Context& context) {
 }
 
 Done run_dataplane_stats(const Context& context) {
+  if (context.call.has("--watch")) {
+    return watch_dataplane_stats(context);
+  }
+  if (context.call.has("--interval") || context.call.has("--count")) {
+    return usage_error("--interval and --count go with --watch");
+  }
   return ask(context, "/v1/dataplane/stats", Show::counters);
 }
 

@@ -137,6 +137,9 @@ TEST_F(ApiServer, AnswersInJsonWithItsMediaType) {
   const std::string text = talk_raw(path_, "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_THAT(text, StartsWith("HTTP/1.1 200 OK\r\n"));
   EXPECT_THAT(text, HasSubstr("Content-Type: application/json\r\n"));
+  const std::string metrics = talk_raw(path_, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(metrics, HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+  EXPECT_THAT(metrics, HasSubstr("\nmerlon_dataplane_up 1\n"));
   EXPECT_THAT(text, HasSubstr("Connection: close\r\n"));
   EXPECT_THAT(text, HasSubstr("{\"schema_version\":1,\"status\":{"));
 }

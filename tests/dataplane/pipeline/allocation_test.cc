@@ -118,7 +118,13 @@ class PreloadedIo {
 
 class Allocation : public testing::Test {
  protected:
-  Allocation() : live_(1) { live_.replace(tests::make_live(tests::make_fixture())); }
+  // Everything that may be on is on: subjects, a profile, samples.
+  Allocation() : live_(1) {
+    auto live = tests::make_live(tests::make_fixture());
+    live->slots = registry_.assign(live->snapshot->access()->view.subjects());
+    live_.replace(std::move(live));
+    counters_.stages.start(UINT64_MAX);
+  }
 
   template <io::PacketIo Io>
   void serve_over_loopback(Io& engine, const io::UdpSocket& server) {
@@ -143,7 +149,10 @@ class Allocation : public testing::Test {
 
   swap::LiveSlot live_;
   stats::WorkerCounters counters_;
-  Worker worker_{.index = 0, .live = live_, .counters = counters_, .limits = {}};
+  stats::SubjectRegistry registry_{{&counters_.subjects}};
+  dnstap::Sampler sampler_{3, 4711};
+  Worker worker_{
+      .index = 0, .live = live_, .counters = counters_, .limits = {}, .sampler = &sampler_};
   std::array<io::Packet, io::kBurstMax> packets_;
   std::unique_ptr<BurstState> state_ = std::make_unique<BurstState>();
 };
@@ -165,9 +174,17 @@ TEST_F(Allocation, TenThousandBurstsAllocateNothing) {
   const uint64_t before = allocations.load();
   for (int round = 0; round < 10000; ++round) {
     run_burst(engine, worker_, packets_, *state_);
+    while (sampler_.front() != nullptr) {
+      sampler_.pop();
+    }
   }
   EXPECT_EQ(allocations.load() - before, 0u);
   EXPECT_GT(engine.replies(), 10000u);
+  EXPECT_GT(sampler_.numbers().sampled, 200'000u);
+  EXPECT_EQ(sampler_.numbers().ring_full, 0u);
+  EXPECT_EQ(counters_.stages.numbers(stats::Stage::observe).packet_count, 640'000u);
+  EXPECT_GT(registry_.report({}).subjects[0].numbers.queries(), 100'000u);
+  EXPECT_FALSE(counters_.unknown.entries().empty());
 }
 
 TEST_F(Allocation, NothingLoadedAllocatesNothing) {

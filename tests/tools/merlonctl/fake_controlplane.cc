@@ -2,10 +2,11 @@
 // The REST API over a control plane kept in memory, as a process for tests of merlonctl:
 //   fake_controlplane SOCKET
 // prints "ready", then takes orders from stdin, a line each, and answers "ok" to every one:
-//   fail CODE MESSAGE | throw MESSAGE | away REASON | dataplane JSON
+//   fail CODE MESSAGE | throw MESSAGE | away REASON | dataplane JSON | answer COMMAND JSON
 // It ends when stdin does.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <iostream>
@@ -54,6 +55,10 @@ bool obey(merlon::tests::FakeOperations& operations, std::string line) {
     operations.set_dataplane_away(line);
   } else if (order == "dataplane") {
     operations.set_dataplane_answer(line);
+  } else if (order == "answer") {  // answer COMMAND_WITH_UNDERSCORES JSON
+    std::string command = take_word(line);
+    std::replace(command.begin(), command.end(), '_', ' ');
+    operations.set_dataplane_answer(command, line);
   } else {
     return false;
   }

@@ -410,6 +410,69 @@ class Others(Case):
         done = self.run_ctl("dataplane", "stats")
         self.assertEqual((done.stdout, done.stderr), ("", "every counter is 0\n"))
 
+    def test_sections_of_the_statistics_follow_the_table(self):
+        self.order('dataplane {"total":{"io":{"rx":7}},"workers":[{"io":{"rx":7}}],'
+                   '"dnstap":{"sampled":3,"ring_full":0,"problem":"x"}}')
+        self.assertEqual(self.run_ctl("dataplane", "stats").stdout,
+                         "GROUP  COUNTER  TOTAL  WORKER 0\nio     rx           7         7\n\n"
+                         "dnstap.sampled = 3\n")
+
+    def test_top(self):
+        self.order('answer top_20 {"unknown_sources":[{"address":"192.0.2.9","count":9,"error":2,'
+                   '"last_seen_unix_s":1790000000}]}')
+        self.order('answer top_1 {"unknown_sources":[]}')
+        self.assertRegex(self.run_ctl("dataplane", "top").stdout,
+                         r"(?m)^192\.0\.2\.9 +9 +7 +\d+ s ago$")
+        done = self.run_ctl("dataplane", "top", "--limit", "1")
+        self.assertEqual((done.stdout, done.stderr),
+                         ("", "no source was refused because nobody knows it\n"))
+        self.assertIn("limit \"x\": must be a number from 1 to 1000",
+                      self.run_ctl("dataplane", "top", "--limit", "x", expect=FAILED).stderr)
+
+    def test_subjects(self):
+        self.run_ctl("device", "add", "fw", "--account", "acme", "--source", "192.0.2.1")
+        row = ('{"account":1,"device":1,"verb":"pass","queries":9,"last_seen_unix_s":0,'
+               '"answered":4,"nodata":0,"nxdomain":0,"truncated":5,"dropped":0,'
+               '"refused_by_verb":0,"refused":0,"other":0}')
+        answer = ('{"subject_count":3,"without_slot":0,"subjects":[' + row +
+                  '],"shared":{"queries":0},"gone":{"queries":0}}')
+        for command in ("subjects_1000", "subjects_1000_1", "subjects_1"):
+            self.order(f"answer {command} {answer}")
+        done = self.run_ctl("dataplane", "subjects")
+        self.assertRegex(done.stdout, r"(?m)^acme +fw +9 +4 +0 +0 +0 +0 +5 +0 +5 +never$")
+        self.assertEqual(done.stderr, "1 device of 3; --limit shows more\n")
+        self.assertEqual(self.run_ctl("dataplane", "subjects", "--account", "acme").stderr, "")
+        self.assertEqual(self.run_json("dataplane", "subjects", "--limit", "1")["dataplane"]
+                         ["subjects"][0]["never_came_back"], 5)
+        self.assertIn("no device belongs to an account",
+                      self.run_ctl("dataplane", "subjects", "--account", "x",
+                                   expect=NOT_FOUND).stderr)
+
+    def test_profile(self):
+        self.order('answer profile {"running":false,"seconds":0,"stages":[]}')
+        self.assertIn("nothing was measured yet", self.run_ctl("dataplane", "profile").stderr)
+        stage = ('{"stage":"parse","packets":64,"mean_ns":20.25,"p50_ns":19,"p90_ns":30,'
+                 '"p99_ns":1234.5,"max_ns":99999}')
+        self.order('answer profile_1 {"running":true,"seconds":1,"stages":[]}')
+        self.order('answer profile {"running":false,"seconds":1,"stages":[' + stage + "]}")
+        done = self.run_ctl("dataplane", "profile", "--seconds", "1")
+        self.assertRegex(done.stdout, r"(?m)^parse +64 +20\.\d +19\.0 +30\.0 +123[45] +99999$")
+        self.assertEqual(done.stderr, "measuring for 1 second\n")
+        self.run_ctl("dataplane", "profile", "--seconds", "0", expect=USAGE)
+
+    def test_watch_counts_from_nothing_after_a_restart(self):
+        self.order('dataplane {"total":{"io":{"rx":100}},"workers":[]}')
+        watching = subprocess.Popen(
+            [MERLONCTL, "dataplane", "stats", "--watch", "--count", "1", "--json"],
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "MERLON_SOCKET": self.socket})
+        # Whether the watcher looked before or after this, 40 is what it may have counted.
+        self.order('dataplane {"total":{"io":{"rx":40}},"workers":[]}')
+        text = watching.communicate(timeout=60)[0]
+        self.assertEqual(watching.returncode, OK)
+        rates = json.loads(text)["rates"]["io"]["rx"]
+        self.assertEqual(rates["total"], 40)
+        self.assertTrue(0 <= rates["per_s"] <= 41, rates)
+
     def test_check(self):
         path = self.add_feed()
         self.run_ctl("feed", "refresh", "one")
