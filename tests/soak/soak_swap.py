@@ -26,7 +26,7 @@ from harness.probe import FIRST_PORT, PORTS, Beside, Probe
 NAMES, CHANGED, PER_NAME = 8, 2, 4  # n0 .. n7, of which each generation changes two
 VERSIONS = 4096
 PERIOD = 1.0
-SMOKE_SECONDS = 6
+SMOKE_SECONDS, SMOKE_RATE = 6, 5000
 TRIAL_SECONDS = 2
 TRIALS = 10
 STEP = 0.7  # to the next rate when one was not carried without loss
@@ -163,7 +163,7 @@ class Swap:
 
     def find_rate(self):
         """A share of what is answered when everything is offered; less until nothing is lost."""
-        rate = self.options.rate
+        rate = self.options.rate or (SMOKE_RATE if self.options.smoke else 0)
         if not rate:
             most, _ = self.offer(load.EVERYTHING, TRIAL_SECONDS, with_swaps=False)
             rate = int(self.options.share * most["answers_per_s"])
