@@ -80,8 +80,8 @@ class Judge {
   void judge_reply(Bytes frame, const tests::ReferenceFrame& reply, Ledger::Entry& entry);
   std::string message_fault(const tests::ReferenceFrame& query, Bytes reply) const;
   void violation(std::string what, Bytes reply, std::vector<Buffer> sent);
-  // Of the last frames, those that share port and id with the reply.
-  std::vector<Buffer> candidates(const tests::ReferenceFrame& reply) const;
+  // Of the last frames, those that came from this port with this id.
+  std::vector<Buffer> candidates(unsigned port, unsigned id) const;
   bool is_stranger(const address::Address& source) const;
 
   const FrameMaker& maker_;
