@@ -298,10 +298,12 @@ inline void set_plain(Layout& layout, size_t udp, size_t udp_size, const uint8_t
 // False: perhaps a query all the same.
 inline bool parse_plain_v4(Bytes whole, const Filter& filter, Checked checked, Layout& layout,
                            address::Address& from) {
+  if (whole.size() < kPlainUdp4 + kUdpSize) {
+    return false;
+  }
   const uint8_t* const frame = whole.data();
   const uint8_t* const udp = frame + kPlainUdp4;
-  if (whole.size() < kPlainUdp4 + kUdpSize ||
-      (checksum::load32(frame + kTypeAt) & kShapeMask4) != kShape4 ||
+  if ((checksum::load32(frame + kTypeAt) & kShapeMask4) != kShape4 ||
       (checksum::load32(frame + kIp + 6) & kWholeUdpMask) != kWholeUdp ||
       load_be16(udp + 2) != filter.port || load_be16(udp) == 0) {
     return false;
@@ -333,10 +335,12 @@ inline bool parse_plain_v4(Bytes whole, const Filter& filter, Checked checked, L
 
 inline bool parse_plain_v6(Bytes whole, const Filter& filter, Checked checked, Layout& layout,
                            address::Address& from) {
+  if (whole.size() < kPlainUdp6 + kUdpSize) {
+    return false;
+  }
   const uint8_t* const frame = whole.data();
   const uint8_t* const udp = frame + kPlainUdp6;
-  if (whole.size() < kPlainUdp6 + kUdpSize ||
-      (checksum::load32(frame + kTypeAt) & kShapeMask6) != kShape6 || frame[kIp + 6] != kUdp ||
+  if ((checksum::load32(frame + kTypeAt) & kShapeMask6) != kShape6 || frame[kIp + 6] != kUdp ||
       load_be16(udp + 2) != filter.port || load_be16(udp) == 0 || load_be16(udp + 6) == 0) {
     return false;
   }

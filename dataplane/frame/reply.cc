@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reply's headers from the query's. One function writes them, in place or elsewhere: it reads
 // all that it needs before it writes anything, as the two may overlap.
+#include <algorithm>
 #include <cstring>
 
 #include "dataplane/frame/frame.h"
@@ -138,7 +139,7 @@ size_t build_reply(Bytes query_headers, const Layout& layout, Bytes message, Mut
     return 0;
   }
   const uint16_t sum = __builtin_bswap16(checksum::fold(checksum::sum(message)));
-  std::memcpy(out.data() + headers, message.data(), message.size());
+  std::ranges::copy(message, out.begin() + static_cast<std::ptrdiff_t>(headers));
   write_headers(query_headers.data(), layout, out.data(), message.size(), sum, Checksums::here);
   return headers + message.size();
 }
