@@ -31,7 +31,7 @@ class Loads:
             with self._sampler() as sampler:
                 cpu = server.cpu_seconds()
                 with Beside(probe, self.bench.client_core, probes) as beside:
-                    got = self._kxdpgun(rate, seconds)
+                    got = self.run_kxdpgun(rate, seconds)
                 cpu = server.cpu_seconds() - cpu
         finally:
             probe.close()
@@ -44,7 +44,7 @@ class Loads:
         self.samples.append(got)
         return got
 
-    def _kxdpgun(self, rate, seconds):
+    def run_kxdpgun(self, rate, seconds):
         words = self.bench.network.client_words(
             self.bench.client_core,
             [self.kxdpgun, "-t", seconds, "-Q", int(rate), "-F", self.bench.client_core, "-i",

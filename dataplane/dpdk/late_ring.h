@@ -14,7 +14,9 @@ namespace merlon::dpdk {
 
 class LateRing {
  public:
-  static constexpr size_t kSlotCount = 256;
+  // As many as the slow path has queries open: a worker that gets no processor for a while finds
+  // all of their replies, and none was refused.
+  static constexpr size_t kSlotCount = 1024;
   static constexpr size_t kFrameMax = 1536;
 
   struct Slot {
