@@ -91,7 +91,7 @@ class DataPlane {
       return std::unexpected(control.error());
     }
     control_ = std::move(*control);
-    if (auto done = settings_.engine == Engine::dpdk ? open_ports() : bind_sockets(); !done) {
+    if (auto done = open_engines(); !done) {
       return done;
     }
     if (auto done = start_slow_path(); !done) {
@@ -142,24 +142,33 @@ class DataPlane {
     return control::loaded_json(*generation);
   }
 
+  // Reads the secret file again. What is wrong with it is said, and the secrets stay as they were.
+  void reload_secrets() {
+    if (services_.secrets == nullptr || settings_.cookie_secret_file.empty()) {
+      return;
+    }
+    cookie::Secrets& next =
+        secrets_in_force_.load() == &secrets_[0] ? secrets_[1] : secrets_[0];  // nobody reads it
+    if (auto done = read_secrets(next); !done) {
+      say(fmt::format("cookie secrets not loaded: {}", done.error().message));
+      return;
+    }
+    secrets_in_force_.store(&next);
+    live_.synchronize();  // from here on nobody reads the former ones
+    say("cookie secrets loaded");
+  }
+
  private:
   // What is answered with besides lists: names, cookies, the rate limit.
   Status prepare_answering() {
     identity_ = answer::Identity(settings_.identity, settings_.version);
     if (settings_.cookies) {
-      secrets_ = cookie::Secrets::random();
-      if (!settings_.cookie_secret_file.empty()) {
-        const auto text = read_file(settings_.cookie_secret_file, 4096);
-        if (!text) {
-          return in("cookie_secret_file", text.error());
-        }
-        const auto secrets = cookie::parse_secrets(as_text(*text));
-        if (!secrets) {
-          return in(settings_.cookie_secret_file, secrets.error());
-        }
-        secrets_ = *secrets;
+      secrets_[0] = cookie::Secrets::random();
+      if (auto done = read_secrets(secrets_[0]); !done) {
+        return done;
       }
-      services_.secrets = &secrets_;
+      secrets_in_force_.store(&secrets_[0]);
+      services_.secrets = &secrets_[0];
     }
     const RateLimit& limit = settings_.rate_limit;
     if (limit.per_second != 0) {
@@ -168,6 +177,44 @@ class DataPlane {
       services_.limit_dry_run = limit.dry_run;
     }
     return {};
+  }
+
+  // Leaves `secrets` alone when no file is configured.
+  Status read_secrets(cookie::Secrets& secrets) const {
+    if (settings_.cookie_secret_file.empty()) {
+      return {};
+    }
+    const auto text = read_file(settings_.cookie_secret_file, 4096);
+    if (!text) {
+      return in("cookie_secret_file", text.error());
+    }
+    const auto read = cookie::parse_secrets(as_text(*text));
+    if (!read) {
+      return in(settings_.cookie_secret_file, read.error());
+    }
+    secrets = *read;
+    return {};
+  }
+
+  // Ports when they are asked for. `auto` prefers ports that are configured, and says loudly when
+  // it has to do without.
+  Status open_engines() {
+    if (settings_.engine == Engine::dpdk) {
+      return open_ports();
+    }
+    if (settings_.engine == Engine::automatic && !settings_.dpdk.ports.empty()) {
+      auto opened = open_ports();
+      if (opened) {
+        return {};
+      }
+      say(
+          fmt::format("engine auto: the ports cannot be used: {}. FALLING BACK TO SOCKETS, which "
+                      "are slower; merlon-dataplane preflight explains",
+                      opened.error().message));
+      const std::lock_guard lock(facts_);
+      engine_note_ = opened.error().message;
+    }
+    return bind_sockets();
   }
 
   Status bind_sockets() {
@@ -243,6 +290,7 @@ class DataPlane {
                                        .udp_size_max = settings_.udp_size_max,
                                        .identity = &identity_},
                             .services = services_,
+                            .secrets = services_.secrets == nullptr ? nullptr : &secrets_in_force_,
                             .sampler = tap_ == nullptr ? nullptr : &tap_->sampler(index)};
     if (ports_ != nullptr) {
       run_on_ports(index, worker);
@@ -349,7 +397,8 @@ class DataPlane {
   snapshot::Directory directory_;
   snapshot::PublicKey trusted_{};
   answer::Identity identity_;
-  cookie::Secrets secrets_;
+  std::array<cookie::Secrets, 2> secrets_;
+  std::atomic<const cookie::Secrets*> secrets_in_force_{nullptr};
   std::unique_ptr<ratelimit::Limiter> limiter_;
   pipeline::Services services_;
   std::vector<stats::WorkerCounters> counters_;
@@ -397,6 +446,7 @@ int run(const std::string& config) {
   int received = 0;
   while (sigwait(&signals, &received) == 0 && received == SIGHUP) {
     plane.load();
+    plane.reload_secrets();
   }
   plane.stop();
   say("stopped");

@@ -107,9 +107,11 @@ class Merlon(Server):
 
 class MerlonDpdk(Merlon):
     engine = "dpdk"
+    polls = True  # as testpmd does; its own default is to sleep when nothing comes
 
     def settings(self):
-        return {"dpdk_ports": [f"af_xdp:{SERVER_LINK}"], "dpdk_addresses": [SERVER]}
+        return {"dpdk_ports": [f"af_xdp:{SERVER_LINK}"], "dpdk_addresses": [SERVER],
+                "dpdk_idle": "poll"}
 
 
 class MerlonUring(Merlon):

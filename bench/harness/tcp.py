@@ -58,6 +58,7 @@ def merlon(server, bench):
 state_directory = "{state}"
 api_socket = "{server.folder}/api.sock"
 dataplane_socket = ""
+slow_path_socket = ""
 dns_listen = ["127.0.0.1:{server.port}"]
 """)
     program_path = bench.bin / "merlon-controlplane"

@@ -236,11 +236,11 @@ void look_up(const swap::Live& live, std::span<const uint8_t> pending, BurstStat
 void decide(std::span<const uint8_t> pending, const answer::Limits& limits, BurstState& state) {
   for (const uint8_t i : pending) {
     answer::decide(state.queries[i], state.lookups[i], state.subjects[i], limits, state.replies[i]);
+    // Both ends: a short body may lie across two lines. Of a long one the hardware sees the
+    // pattern.
     const snapshot::Body& body = state.replies[i].body;
     __builtin_prefetch(body.data);
-    if (body.size > kCacheLineSize) {
-      __builtin_prefetch(body.data + kCacheLineSize);  // the hardware sees the pattern from here on
-    }
+    __builtin_prefetch(body.data + std::min(body.size, kCacheLineSize));
   }
 }
 

@@ -25,6 +25,10 @@ struct Worker {
   stats::WorkerCounters& counters;
   answer::Limits limits;
   Services services{};
+  // When secrets may be replaced while the worker runs: what is in force; nullptr:
+  // services.secrets. The former ones stay until every worker has been quiescent
+  // (LiveSlot::synchronize).
+  const std::atomic<const cookie::Secrets*>* secrets = nullptr;
   dnstap::Sampler* sampler = nullptr;  // when queries are to be sampled
 };
 
@@ -98,6 +102,9 @@ size_t run_burst(Io& engine, Worker& worker, std::span<io::Packet> packets, Burs
     worker.sampler->before(burst);
   }
   const swap::Live* live = worker.live.enter(worker.index);
+  if (worker.secrets != nullptr) {
+    context.services.secrets = worker.secrets->load();
+  }
   if (live != nullptr) {
     answer_burst(*live, worker.limits, burst, state, worker.counters, context);
   } else {

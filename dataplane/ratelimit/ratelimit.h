@@ -17,9 +17,9 @@
 // inherits another's load. Keys are hashed with a secret of the process, so nobody can aim at a
 // bucket.
 //
-// Memory is fixed at make(). One table serves all workers: lines are read and written as relaxed
-// 64-bit words, so what two workers do to one line at the same moment may be lost, never torn
-// within a word; the error is one answer's worth.
+// Memory is fixed at make(). One table serves all workers without a lock: single values are relaxed
+// atomics, and what two workers do to one line at the same moment may be lost; the error is an
+// answer's worth, or a key's.
 #pragma once
 
 #include <array>
@@ -74,35 +74,39 @@ class Limiter {
 
  private:
   static constexpr size_t kKeys = 10;
-  // time 4, tags 2 x 10, loads 4 x 10. Tag 0: free.
-  struct Line {
-    uint32_t time;
-    std::array<uint16_t, kKeys> tags;
-    std::array<uint32_t, kKeys> loads;
+  // Tag 0: free. A load is a fraction of its limit. It is a float because one multiplication decays
+  // it, and it adds up exactly enough for limits up to 2^24 answers a second; wider prefixes of
+  // sources with higher limits than that are as good as unlimited.
+  struct alignas(64) Line {
+    uint32_t time = 0;
+    std::array<uint16_t, kKeys> tags{};
+    std::array<float, kKeys> loads{};
   };
   static_assert(sizeof(Line) == 64);
-  struct alignas(64) Words {
-    std::array<uint64_t, 8> words{};
-  };
 
   explicit Limiter(const Settings& settings);
-  uint64_t mix(address::Bits6 bits, unsigned level) const;
-  void read(const Words& from, uint32_t now, Line& line) const;
-  static void write(const Line& line, Words& to);
-  void decay(Line& line, uint32_t milliseconds) const;
-  static size_t find(const Line& line, uint16_t tag, size_t keep);
+  uint64_t mix(address::Bits6 bits) const;
+  // The places of a line's keys, made when they are missing.
+  struct Places {
+    size_t wide = 0;
+    size_t narrow = 0;
+  };
+  float decay_over(uint32_t milliseconds) const;
+  void decay(Line& line, uint32_t now) const;
+  static Places find(Line& line, uint16_t wide, uint16_t narrow);
+  static size_t least_loaded(const Line& line, size_t keep);
 
   uint32_t slip_ = 0;
   uint64_t fine_mask_ = 0;
   uint64_t coarse_mask_ = 0;
   std::array<uint64_t, 3> secret_{};
-  std::array<uint32_t, 4> price4_{};  // of one answer; a load's limit is 2^32 - 1
-  std::array<uint32_t, 4> price6_{};
-  // e^(-n/1000) and e^(-n*64/1000) as fractions of 2^32.
-  std::array<uint32_t, 64> decay_fine_{};
-  std::array<uint32_t, 512> decay_coarse_{};
-  HugeVector<Words> fine_;
-  HugeVector<Words> coarse_;
+  std::array<float, 4> price4_{};  // of one answer
+  std::array<float, 4> price6_{};
+  // e^(-n/1000) and e^(-n*64/1000).
+  std::array<float, 64> decay_fine_{};
+  std::array<float, 512> decay_coarse_{};
+  HugeVector<Line> fine_;
+  HugeVector<Line> coarse_;
 };
 
 }  // namespace merlon::ratelimit

@@ -21,7 +21,9 @@ constexpr settings::Option kOptions[] = {
     {"listen", Kind::text_list, R"(["127.0.0.1:5300", "[::1]:5300"])", 0, 0,
      "UDP addresses to answer on"},
     {"engine", Kind::text, "\"auto\"", 0, 0,
-     "auto, io_uring, mmsg or dpdk; auto and io_uring fall back to mmsg where io_uring is refused"},
+     "auto, io_uring, mmsg or dpdk; auto takes dpdk_ports when there are any and they work; auto "
+     "and "
+     "io_uring fall back to mmsg where io_uring is refused"},
     {"workers", Kind::number, "0", 0, 256, "worker threads; 0: one per core"},
     {"cores", Kind::text_list, "[]", 0, 0,
      "cores to pin the workers to, in order; empty: unpinned"},
@@ -55,7 +57,8 @@ constexpr settings::Option kOptions[] = {
      "answer to version.bind, at most 64 bytes; empty: refused"},
     {"cookies", Kind::boolean, "true", 0, 0, "answer DNS cookies (RFC 7873, 9018)"},
     {"cookie_secret_file", Kind::text, "\"\"", 0, 0,
-     "hex secrets, a line each: the active one, then another that is accepted; empty: random"},
+     "hex secrets, a line each: the active one, then another that is accepted; empty: random; "
+     "SIGHUP reads it again"},
     {"rate_limit", Kind::number, "0", 0, 1'000'000'000,
      "answers a second to one IPv4 address or IPv6 /64; wider prefixes in proportion; 0: off"},
     {"rate_limit_slip", Kind::number, "2", 0, 100,

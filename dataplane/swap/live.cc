@@ -29,6 +29,11 @@ LiveSlot::~LiveSlot() {
   replace(nullptr);
 }
 
+void LiveSlot::synchronize() {
+  const std::lock_guard lock(control_);
+  quiescence_.wait_for_all();
+}
+
 void LiveSlot::replace(std::unique_ptr<const Live> next) {
   const std::lock_guard lock(control_);
   replace_locked(std::move(next));

@@ -41,6 +41,8 @@ class LiveSlot {
   Result<uint64_t> load_current(const snapshot::Directory& directory,
                                 const snapshot::PublicKey& trusted);
   void replace(std::unique_ptr<const Live> next);
+  // Returns when every worker has left what it entered before the call.
+  void synchronize();
   // What is served; nullptr when nothing is. Never waits for a load.
   std::shared_ptr<const snapshot::Snapshot> served() const;
 

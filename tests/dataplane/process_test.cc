@@ -13,12 +13,14 @@
 
 #include <chrono>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "tests/support/snapshot_fixture.h"
 #include "zones/base/bytes.h"
+#include "zones/cookie/cookie.h"
 
 namespace merlon {
 namespace {
@@ -261,6 +263,71 @@ TEST_F(DataplaneProcess, ASecondOneLeavesTheFirstAlone) {
   }
   EXPECT_THAT(log(), HasSubstr("another data plane is running"));
   expect_answers(status);
+}
+
+// RFC 9018 section 5: a cookie of the former secret is still good, and is renewed with the new one.
+TEST_F(DataplaneProcess, RollsCookieSecretsOverBySignal) {
+  constexpr std::string_view kFormer = "e5e973e5a6b2a43f48e7dc849e37bfcf";
+  constexpr std::string_view kNext = "445536bcd2513298075a5d379663c962";
+  const std::string file = folder_.path() + "/secrets";
+  std::ofstream(file) << kFormer << "\n";
+  std::ofstream(folder_.path() + "/merlon.toml", std::ios::app)
+      << "cookie_secret_file = \"" << file << "\"\n";
+  Process process(command(), log_);
+  const json status = wait_until_ready();
+  const std::string listen = status["listen"][0];
+  // Options of a query with this cookie; the reply's cookie is its last 24 bytes.
+  const auto cookie_after = [&](const std::vector<uint8_t>& cookie) {
+    std::vector<uint8_t> option = {0, 10, 0, static_cast<uint8_t>(cookie.size())};
+    option.insert(option.end(), cookie.begin(), cookie.end());
+    const auto reply =
+        ask(listen, {.name = "small.merlon.internal.", .edns = true, .options = option});
+    EXPECT_GT(reply.size(), 36u);
+    return reply.size() < 24 ? std::vector<uint8_t>(24)
+                             : std::vector<uint8_t>(reply.end() - 24, reply.end());
+  };
+  const auto is_made_with = [](std::string_view secret, const std::vector<uint8_t>& cookie) {
+    cookie::Check check;
+    std::copy_n(cookie.begin(), 8, check.client.begin());
+    std::copy_n(cookie.begin() + 8, 16, check.server.begin());
+    check.server_size = 16;
+    check.source = address::Address::v4(INADDR_LOOPBACK);
+    cookie::check_burst(cookie::parse_secrets(secret).value(),
+                        static_cast<uint32_t>(std::time(nullptr)), {&check, 1});
+    return check.state == cookie::State::valid;
+  };
+  const auto first = cookie_after({1, 2, 3, 4, 5, 6, 7, 8});
+  EXPECT_TRUE(is_made_with(kFormer, first));
+  EXPECT_EQ(cookie_after(first), first);
+
+  std::ofstream(file) << "nonsense\n";
+  process.signal(SIGHUP);
+  for (int i = 0; i < 500 && log().find("cookie secrets not loaded") == std::string::npos; ++i) {
+    ::usleep(10000);
+  }
+  EXPECT_THAT(log(), HasSubstr("line 1"));
+  EXPECT_EQ(cookie_after(first), first);
+
+  std::ofstream(file) << kNext << "\n" << kFormer << "\n";
+  process.signal(SIGHUP);
+  for (int i = 0; i < 500 && log().find("cookie secrets loaded") == std::string::npos; ++i) {
+    ::usleep(10000);
+  }
+  const auto renewed = cookie_after(first);
+  EXPECT_TRUE(is_made_with(kNext, renewed));
+  EXPECT_EQ(cookie_after(renewed), renewed);
+}
+
+TEST_F(DataplaneProcess, AutoSaysLoudlyThatItsPortsCannotBeUsed) {
+  std::ofstream(folder_.path() + "/merlon.toml", std::ios::app)
+      << "dpdk_ports = [\"af_xdp:nowhere0\"]\ndpdk_huge_pages = \"no\"\n";
+  Process process(command(), log_);
+  const json status = wait_until_ready();
+  expect_answers(status);
+  EXPECT_NE(status["engine"], "dpdk");
+  EXPECT_THAT(log(), HasSubstr("FALLING BACK TO SOCKETS"));
+  EXPECT_THAT(log(), HasSubstr("nowhere0"));
+  EXPECT_THAT(std::string(status["engine_note"]), HasSubstr("nowhere0"));
 }
 
 TEST_F(DataplaneProcess, SaysWhatIsWrongWithItsSettings) {

@@ -76,66 +76,69 @@ struct SipHash {
 constexpr size_t kLanes = 8;
 typedef uint64_t Lanes __attribute__((vector_size(kLanes * sizeof(uint64_t))));
 
-// What is hashed, as words: client cookie, server cookie's prefix, address, and the length.
-struct Job {
-  uint64_t client;
-  uint64_t prefix;
-  uint64_t address[2];  // of IPv4 only the second, with the length in its last byte
-  uint8_t check;        // whose
-};
-
-// IPv4: 8 + 8 + 4 bytes, so the address shares its word with the length; IPv6: 8 + 8 + 16 bytes.
+// One family's part of a burst: what is hashed, as words, each kind side by side. IPv4 is 8 + 8 + 4
+// bytes, so the address shares its word with the length; IPv6 is 8 + 8 + 16.
 constexpr uint64_t kLength4 = uint64_t{20} << 56;
 constexpr uint64_t kLength6 = uint64_t{32} << 56;
 
-// One family's jobs of a burst, and their hashes.
 struct Batch {
-  std::array<Job, kBurstMax> jobs;
-  std::array<uint64_t, kBurstMax + kLanes> hashes;
+  using Words = std::array<uint64_t, kBurstMax + kLanes>;
+
+  Words clients;
+  Words prefixes;  // of the server cookie
+  Words highs;     // of the address; IPv6 only
+  Words lows;
+  Words hashes;
+  std::array<uint8_t, kBurstMax> checks;  // whose
   size_t count = 0;
 
-  // The last job fills what is left of the last lanes.
-  const Job& job(size_t at) const { return jobs[at < count ? at : count - 1]; }
+  // What is left of the last lanes is hashed, too, and forgotten: it only has to be something.
+  void fill_lanes() {
+    for (size_t i = count; i % kLanes != 0; ++i) {
+      clients[i] = prefixes[i] = highs[i] = lows[i] = 0;
+    }
+  }
 };
 
+void load_lanes(const Batch::Words& words, size_t at, Lanes& lanes) {
+  std::memcpy(&lanes, &words[at], sizeof lanes);
+}
+
 void hash_batch4(const Secret& secret, Batch& batch) {
+  batch.fill_lanes();
   for (size_t at = 0; at < batch.count; at += kLanes) {
-    Lanes client, prefix, address;
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      client[lane] = batch.job(at + lane).client;
-      prefix[lane] = batch.job(at + lane).prefix;
-      address[lane] = batch.job(at + lane).address[1];
-    }
+    Lanes word;
     SipHash<Lanes> state;
     state.key(secret);
-    state.absorb(client);
-    state.absorb(prefix);
-    state.absorb(address);
-    Lanes hashes;
-    state.finish(hashes);
-    std::memcpy(&batch.hashes[at], &hashes, sizeof hashes);
+    load_lanes(batch.clients, at, word);
+    state.absorb(word);
+    load_lanes(batch.prefixes, at, word);
+    state.absorb(word);
+    load_lanes(batch.lows, at, word);
+    state.absorb(word);
+    state.finish(word);
+    std::memcpy(&batch.hashes[at], &word, sizeof word);
   }
 }
 
 void hash_batch6(const Secret& secret, Batch& batch) {
+  batch.fill_lanes();
   for (size_t at = 0; at < batch.count; at += kLanes) {
-    Lanes client, prefix, high, low;
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      client[lane] = batch.job(at + lane).client;
-      prefix[lane] = batch.job(at + lane).prefix;
-      high[lane] = batch.job(at + lane).address[0];
-      low[lane] = batch.job(at + lane).address[1];
-    }
+    Lanes word;
     SipHash<Lanes> state;
     state.key(secret);
-    state.absorb(client);
-    state.absorb(prefix);
-    state.absorb(high);
-    state.absorb(low);
-    state.absorb(Lanes{} + kLength6);
-    Lanes hashes;
-    state.finish(hashes);
-    std::memcpy(&batch.hashes[at], &hashes, sizeof hashes);
+    load_lanes(batch.clients, at, word);
+    state.absorb(word);
+    load_lanes(batch.prefixes, at, word);
+    state.absorb(word);
+    load_lanes(batch.highs, at, word);
+    state.absorb(word);
+    load_lanes(batch.lows, at, word);
+    state.absorb(word);
+    word = Lanes{} + kLength6;
+    state.absorb(word);
+    state.finish(word);
+    std::memcpy(&batch.hashes[at], &word, sizeof word);
   }
 }
 
@@ -147,16 +150,16 @@ struct Pass {
   void add(uint8_t index, const Check& check, uint64_t prefix) {
     const bool is_v4 = check.source.family == address::Family::v4;
     Batch& batch = is_v4 ? v4 : v6;
-    Job& job = batch.jobs[batch.count++];
-    job.check = index;
-    job.client = load_le64(check.client.data());
-    job.prefix = prefix;
+    const size_t at = batch.count++;
+    batch.checks[at] = index;
+    batch.clients[at] = load_le64(check.client.data());
+    batch.prefixes[at] = prefix;
     const uint64_t low = static_cast<uint64_t>(check.source.bits);
     if (is_v4) {
-      job.address[1] = __builtin_bswap32(static_cast<uint32_t>(low)) | kLength4;
+      batch.lows[at] = __builtin_bswap32(static_cast<uint32_t>(low)) | kLength4;
     } else {
-      job.address[0] = __builtin_bswap64(static_cast<uint64_t>(check.source.bits >> 64));
-      job.address[1] = __builtin_bswap64(low);
+      batch.highs[at] = __builtin_bswap64(static_cast<uint64_t>(check.source.bits >> 64));
+      batch.lows[at] = __builtin_bswap64(low);
     }
   }
   template <class F>
@@ -165,7 +168,7 @@ struct Pass {
     hash_batch6(secret, v6);
     for (const Batch* batch : {&v4, &v6}) {
       for (size_t i = 0; i < batch->count; ++i) {
-        done(batch->jobs[i].check, batch->jobs[i].prefix, batch->hashes[i]);
+        done(batch->checks[i], batch->prefixes[i], batch->hashes[i]);
       }
     }
     v4.count = 0;
