@@ -7,7 +7,7 @@ import os
 import pathlib
 import re
 
-from harness.machine import Failure, program, require_root, run
+from harness.machine import Failure, Missing, program, require_root, run
 
 PREFIX = "merlon-bench-"
 SERVER, CLIENT, PROBE = "198.18.0.1", "198.18.0.2", "198.18.0.3"  # RFC 2544's for measuring
@@ -35,7 +35,16 @@ class Network:
         self.client_name = f"{PREFIX}{os.getpid()}-c"
         self.server_mac = self.client_mac = ""
 
+    def _require_entering(self):
+        """ip enters a namespace with a mount namespace of its own, which a plain chroot (its root is
+        no mount point) and some containers do not allow. Anything else that fails is a failure."""
+        try:
+            run(["unshare", "--mount", "--propagation", "slave", "true"])
+        except Failure as why:
+            raise Missing(f"ip cannot enter namespaces here: {why}") from None
+
     def __enter__(self):
+        self._require_entering()
         self._remove_leftovers()
         try:
             for name in (self.server_name, self.client_name):
