@@ -36,8 +36,8 @@ class Network:
         self.server_mac = self.client_mac = ""
 
     def _require_entering(self):
-        """ip enters a namespace with a mount namespace of its own, which a plain chroot (its root is
-        no mount point) and some containers do not allow. Anything else that fails is a failure."""
+        """ip enters a namespace with a mount namespace of its own, which a plain chroot (whose root
+        is no mount point) and some containers do not allow. What else fails is a failure."""
         try:
             run(["unshare", "--mount", "--propagation", "slave", "true"])
         except Failure as why:
