@@ -157,8 +157,8 @@ class Sampler:
 def shares(before, after):
     """{core: (share of the time it was busy, share in soft interrupts)} between two rows."""
     took = after[0] - before[0]
-    return {core: tuple(max(0.0, (now - then) / took)
-                        for now, then in zip(after[1][core], before[1][core]))
+    return {core: tuple(max(0.0, (end - start) / took)
+                        for end, start in zip(after[1][core], before[1][core]))
             for core in after[1]}
 
 

@@ -104,7 +104,8 @@ void load_lanes(const Batch::Words& words, size_t at, Lanes& lanes) {
   std::memcpy(&lanes, &words[at], sizeof lanes);
 }
 
-void hash_batch4(const Secret& secret, Batch& batch) {
+template <address::Family kFamily>
+void hash_batch(const Secret& secret, Batch& batch) {
   batch.fill_lanes();
   for (size_t at = 0; at < batch.count; at += kLanes) {
     Lanes word;
@@ -114,29 +115,16 @@ void hash_batch4(const Secret& secret, Batch& batch) {
     state.absorb(word);
     load_lanes(batch.prefixes, at, word);
     state.absorb(word);
+    if constexpr (kFamily == address::Family::v6) {
+      load_lanes(batch.highs, at, word);
+      state.absorb(word);
+    }
     load_lanes(batch.lows, at, word);
     state.absorb(word);
-    state.finish(word);
-    std::memcpy(&batch.hashes[at], &word, sizeof word);
-  }
-}
-
-void hash_batch6(const Secret& secret, Batch& batch) {
-  batch.fill_lanes();
-  for (size_t at = 0; at < batch.count; at += kLanes) {
-    Lanes word;
-    SipHash<Lanes> state;
-    state.key(secret);
-    load_lanes(batch.clients, at, word);
-    state.absorb(word);
-    load_lanes(batch.prefixes, at, word);
-    state.absorb(word);
-    load_lanes(batch.highs, at, word);
-    state.absorb(word);
-    load_lanes(batch.lows, at, word);
-    state.absorb(word);
-    word = Lanes{} + kLength6;
-    state.absorb(word);
+    if constexpr (kFamily == address::Family::v6) {
+      word = Lanes{} + kLength6;
+      state.absorb(word);
+    }
     state.finish(word);
     std::memcpy(&batch.hashes[at], &word, sizeof word);
   }
@@ -164,8 +152,8 @@ struct Pass {
   }
   template <class F>
   void run(const Secret& secret, F&& done) {
-    hash_batch4(secret, v4);
-    hash_batch6(secret, v6);
+    hash_batch<address::Family::v4>(secret, v4);
+    hash_batch<address::Family::v6>(secret, v6);
     for (const Batch* batch : {&v4, &v6}) {
       for (size_t i = 0; i < batch->count; ++i) {
         done(batch->checks[i], batch->prefixes[i], batch->hashes[i]);
