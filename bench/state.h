@@ -9,7 +9,7 @@
 #include "zones/address/address.h"
 #include "zones/base/error.h"
 #include "zones/name/name.h"
-#include "zones/snapshot/zone.h"
+#include "zones/snapshot/zone_builder.h"
 
 namespace merlon::bench {
 

@@ -7,7 +7,7 @@
 
 #include "controlplane/compile/list_bodies.h"
 #include "zones/snapshot/access.h"
-#include "zones/snapshot/zone.h"
+#include "zones/snapshot/zone_builder.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::compile {

@@ -17,6 +17,9 @@ constexpr std::array<std::string_view, 4> kTierNames = {"community", "basic", "a
                                                         "operator"};
 constexpr std::array<std::string_view, 4> kHealthNames = {"never_fetched", "good", "failed",
                                                           "quarantined"};
+constexpr std::array<std::string_view, 6> kActionNames = {"nxdomain", "nodata",   "passthru",
+                                                          "drop",     "tcp-only", "garden"};
+constexpr std::array<std::string_view, 2> kPolicyKindNames = {"ip", "dns"};
 
 template <class Enum, size_t kCount>
 std::string_view name_of(const std::array<std::string_view, kCount>& names, Enum value) {
@@ -114,6 +117,19 @@ void FeedSet::normalise() {
     std::sort(domains.begin(), domains.end());
   }
   domains.erase(std::unique(domains.begin(), domains.end()), domains.end());
+}
+
+std::string_view to_string(Action action) {
+  return name_of(kActionNames, action);
+}
+std::string_view to_string(PolicyKind kind) {
+  return name_of(kPolicyKindNames, kind);
+}
+bool parse_action(std::string_view text, Action& out) {
+  return value_of(kActionNames, text, out);
+}
+bool parse_policy_kind(std::string_view text, PolicyKind& out) {
+  return value_of(kPolicyKindNames, text, out);
 }
 
 std::string_view to_string(Direction direction) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the platform knows, as plain values: feed definitions and their state, what a feed lists,
-// who listed an indicator since when, and devices. Times are Unix seconds (UTC); 0 means never.
+// who listed an indicator since when, accounts with their devices, lists and policies. Times are
+// Unix seconds (UTC); 0 means never.
 #pragma once
 
 #include <cstdint>
@@ -107,6 +108,76 @@ struct Device {
   uint32_t number = 0;          // assigned by the store, never reused
   uint32_t account_number = 0;  // assigned by the store, never reused; 0 is nobody
 };
+
+// An account: the devices, lists and policies of one customer. Its name is a DNS label, so its
+// names are <list>.<account>.<suffix> and <policy>.rpz.<account>.<suffix>.
+struct Account {
+  std::string name;   // [a-z0-9-]{1,40}; not a name of a shared list
+  std::string title;  // free text
+  Tier tier = Tier::advanced;
+  int64_t created = 0;
+  uint32_t number = 0;  // assigned by the store, never reused; 0 is nobody
+
+  bool operator==(const Account&) const = default;
+};
+
+// One entry of an account's own list.
+struct CustomEntry {
+  std::string value;    // canonical: an address, a prefix, a range a-b, a domain or *.domain
+  std::string comment;  // free text, at most 200 bytes
+  int64_t created = 0;
+  int64_t expires = 0;  // 0: never
+
+  bool operator==(const CustomEntry&) const = default;
+};
+
+// A list that an account keeps itself: what its policies block (or allow) besides feeds. A block
+// list with addresses is also published under its own name.
+struct CustomList {
+  std::string account;
+  std::string name;  // [a-z0-9-]{1,40}
+  Direction direction = Direction::block;
+  int64_t created = 0;
+  int64_t changed = 0;
+  uint64_t entry_count = 0;
+  uint32_t number = 0;  // assigned by the store, never reused
+  bool operator==(const CustomList&) const = default;
+};
+
+// What a DNS policy does with a name that it lists. `garden`: CNAME to the policy's garden.
+enum class Action : uint8_t { nxdomain, nodata, passthru, drop, tcp_only, garden };
+
+// Some of what the feeds list: that of every feed which meets all conditions.
+struct Target {
+  std::vector<std::string> feeds;       // any of these; empty: of any feed
+  std::vector<std::string> categories;  // any of these; empty: of any category
+  uint8_t severity_min = 0;             // 0..5
+  uint8_t confidence_min = 0;           // 0..100
+  Action action = Action::nxdomain;     // DNS policies only
+  bool operator==(const Target&) const = default;
+};
+
+enum class PolicyKind : uint8_t { ip, dns };
+
+struct Policy {
+  std::string account;
+  std::string name;  // [a-z0-9-]{1,40}; unique in the account together with its block lists
+  PolicyKind kind = PolicyKind::ip;
+  std::vector<Target> targets;
+  std::vector<std::string> lists;  // the account's own: block lists add, allow lists take out
+  Action list_action = Action::nxdomain;  // of its block lists; DNS policies only
+  std::string garden;                     // a domain, where a target's action needs one
+  std::string profile;    // what its devices can take: policy/profiles.h; "": default
+  uint64_t capacity = 0;  // addresses in all; 0: as the profile says
+  int64_t created = 0;
+  uint32_t number = 0;  // assigned by the store, never reused
+  bool operator==(const Policy&) const = default;
+};
+
+std::string_view to_string(Action action);
+std::string_view to_string(PolicyKind kind);
+bool parse_action(std::string_view text, Action& out);
+bool parse_policy_kind(std::string_view text, PolicyKind& out);
 
 std::string_view to_string(Direction direction);
 std::string_view to_string(Tier tier);

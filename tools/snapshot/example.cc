@@ -4,7 +4,7 @@
 
 #include "tools/snapshot/commands.h"
 #include "zones/name/name.h"
-#include "zones/snapshot/zone.h"
+#include "zones/snapshot/zone_builder.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::tools::snapshot {

@@ -94,6 +94,10 @@ class BodiesBuilder {
   Result<uint32_t> end();
 
   size_t size() const { return index_.size(); }
+  // REQUIRES: index < size(). Valid until the next body is begun.
+  Bytes bytes_of(uint32_t index) const {
+    return Bytes(data_).subspan(index_[index].offset, index_[index].size);
+  }
   void write_sections(SegmentBuilder& builder) const;
   std::vector<uint8_t> finish() const;  // a whole bodies segment
 

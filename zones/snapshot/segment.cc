@@ -27,7 +27,7 @@ static_assert(std::endian::native == std::endian::little,
 
 constexpr std::array<uint8_t, 8> kMagic = {'M', 'E', 'R', 'L', 'O', 'N', 0x1a, '\n'};
 constexpr uint16_t kMajor = 1;
-constexpr uint16_t kMinor = 0;
+constexpr uint16_t kMinor = 1;
 constexpr size_t kHugePageSize = size_t{2} << 20;
 
 struct SegmentHeader {
@@ -104,7 +104,7 @@ Status check_header(const SegmentHeader& header, uint64_t size) {
 bool belongs(uint32_t section, SegmentKind segment) {
   const bool is_body = section <= static_cast<uint32_t>(SectionKind::body_data);
   const bool is_zone = section >= static_cast<uint32_t>(SectionKind::zone_info) &&
-                       section <= static_cast<uint32_t>(SectionKind::rrsets);
+                       section <= static_cast<uint32_t>(SectionKind::nsec3);
   const bool is_access = section >= static_cast<uint32_t>(SectionKind::subjects) &&
                          section <= static_cast<uint32_t>(SectionKind::sources6);
   switch (segment) {

@@ -33,6 +33,8 @@ bool parse_segment_kind(std::string_view text, SegmentKind& out);
   X(names, 18)             \
   X(nodes, 19)             \
   X(rrsets, 20)            \
+  X(signatures, 21)        \
+  X(nsec3, 22)             \
   X(subjects, 32)          \
   X(sources4, 33)          \
   X(sources6, 34)

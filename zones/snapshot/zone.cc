@@ -35,14 +35,25 @@ Status check_info(const Segment& segment, const ZoneInfo& info, uint64_t node_co
   }
   const auto tail = info.apex.begin() + info.apex_size;
   if (std::any_of(tail, info.apex.end(), [](uint8_t byte) { return byte != 0; }) ||
-      info.reserved0 != 0 || info.reserved1 != 0) {
+      std::ranges::any_of(info.reserved0, [](uint8_t byte) { return byte != 0; }) ||
+      info.reserved1 != 0) {
     return damaged(segment, SectionKind::zone_info, 0, "reserved bytes are not zero");
   }
   if (info.node_count != node_count || node_count == 0) {
     return damaged(segment, SectionKind::zone_info, 16, "says {} nodes, there are {}",
                    info.node_count, node_count);
   }
+  if (info.denial > Denial::nsec3) {
+    return damaged(segment, SectionKind::zone_info, 20, "unknown kind of denial {}",
+                   static_cast<unsigned>(info.denial));
+  }
   return {};
+}
+
+// An optional section.
+template <class T>
+Result<std::span<const T>> table_or_empty(const Segment& segment, SectionKind kind) {
+  return segment.has(kind) ? segment.table<T>(kind) : std::span<const T>();
 }
 
 }  // namespace
@@ -57,10 +68,13 @@ Result<ZoneView> ZoneView::open(const Segment& segment) {
   const auto names = segment.table<uint8_t>(SectionKind::names);
   const auto nodes = segment.table<NodeEntry>(SectionKind::nodes);
   const auto rrsets = segment.table<RrsetEntry>(SectionKind::rrsets);
+  const auto signatures = table_or_empty<uint32_t>(segment, SectionKind::signatures);
+  const auto nsec3 = table_or_empty<Nsec3Entry>(segment, SectionKind::nsec3);
   for (const Error* error :
        {info ? nullptr : &info.error(), dependencies ? nullptr : &dependencies.error(),
         names ? nullptr : &names.error(), nodes ? nullptr : &nodes.error(),
-        rrsets ? nullptr : &rrsets.error()}) {
+        rrsets ? nullptr : &rrsets.error(), signatures ? nullptr : &signatures.error(),
+        nsec3 ? nullptr : &nsec3.error()}) {
     if (error != nullptr) {
       return std::unexpected(*error);
     }
@@ -80,6 +94,8 @@ Result<ZoneView> ZoneView::open(const Segment& segment) {
   view.names_ = *names;
   view.nodes_ = *nodes;
   view.rrsets_ = *rrsets;
+  view.signatures_ = *signatures;
+  view.nsec3_ = *nsec3;
   view.own_bodies_ = *bodies;
   if (auto good = check_nodes(segment, view); !good) {
     return std::unexpected(good.error());
@@ -88,6 +104,9 @@ Result<ZoneView> ZoneView::open(const Segment& segment) {
   if (negative >= bodies->size() || bodies->body(negative).answer_count != 0 ||
       bodies->body(negative).authority_count == 0 || bodies->body(negative).additional_count != 0) {
     return damaged(segment, SectionKind::zone_info, 12, "body {} is no negative answer", negative);
+  }
+  if (auto good = view.check_denial(segment); !good) {
+    return std::unexpected(good.error());
   }
   return view;
 }
@@ -151,7 +170,7 @@ Status ZoneView::check_rrsets(const Segment& segment, size_t i) const {
   uint64_t at = uint64_t{nodes_[i].rrset_first} * sizeof(RrsetEntry);
   for (const RrsetEntry& rrset : rrsets_of(nodes_[i])) {
     if (rrset.type <= type_before || !wire::is_data_type(rrset.type) ||
-        rrset.dependency > dependencies_.size()) {
+        rrset.type == wire::type::rrsig || rrset.dependency > dependencies_.size()) {
       return damaged(segment, SectionKind::rrsets, at, "node {} has a bad RRset of type {}", i,
                      rrset.type);
     }
@@ -162,6 +181,38 @@ Status ZoneView::check_rrsets(const Segment& segment, size_t i) const {
     }
     type_before = rrset.type;
     at += sizeof(RrsetEntry);
+  }
+  return {};
+}
+
+Status ZoneView::check_denial(const Segment& segment) const {
+  const auto is_signature = [this](uint32_t body) {
+    return body < own_bodies_.size() && own_bodies_.answer_type(body) == wire::type::rrsig;
+  };
+  if (signatures_.size() != (is_signed() ? rrsets_.size() : 0)) {
+    return damaged(segment, SectionKind::zone_info, 20, "{} signatures for {} RRsets",
+                   signatures_.size(), rrsets_.size());
+  }
+  for (size_t i = 0; i < signatures_.size(); ++i) {
+    if (signatures_[i] != kNoBody && !is_signature(signatures_[i])) {
+      return damaged(segment, SectionKind::signatures, i * sizeof(uint32_t),
+                     "body {} holds no signatures", signatures_[i]);
+    }
+  }
+  if (nsec3_.empty() != (info_->denial != Denial::nsec3)) {
+    return damaged(segment, SectionKind::zone_info, 20, "{} NSEC3 records", nsec3_.size());
+  }
+  for (size_t i = 0; i < nsec3_.size(); ++i) {
+    const Nsec3Entry& entry = nsec3_[i];
+    const uint64_t at = i * sizeof(Nsec3Entry);
+    if (i > 0 && nsec3_[i - 1].hash >= entry.hash) {
+      return damaged(segment, SectionKind::nsec3, at, "entry {} is not in order", i);
+    }
+    if (entry.body >= own_bodies_.size() ||
+        own_bodies_.answer_type(entry.body) != wire::type::nsec3 ||
+        !is_signature(entry.signature) || entry.reserved != 0) {
+      return damaged(segment, SectionKind::nsec3, at, "entry {} has no signed NSEC3 record", i);
+    }
   }
   return {};
 }
@@ -182,96 +233,6 @@ Status ZoneView::check_references(const Segment& segment,
     }
   }
   return {};
-}
-
-ZoneBuilder::ZoneBuilder(const ZoneSettings& settings) : settings_(settings) {
-  settings_.apex = settings_.apex.folded();
-  nodes_[settings_.apex];
-}
-
-uint16_t ZoneBuilder::depend_on(const ContentHash& bodies_segment) {
-  const auto at = std::find(dependencies_.begin(), dependencies_.end(), bodies_segment);
-  if (at != dependencies_.end()) {
-    return static_cast<uint16_t>(at - dependencies_.begin() + 1);
-  }
-  MERLON_ASSERT(dependencies_.size() < UINT16_MAX);
-  dependencies_.push_back(bodies_segment);
-  return static_cast<uint16_t>(dependencies_.size());
-}
-
-ZoneBuilder::Node& ZoneBuilder::node(const name::Name& name) {
-  const name::Name folded = name.folded();
-  for (name::Name up = folded; up != settings_.apex; up = up.parent()) {
-    nodes_[up];  // empty non-terminals on the way exist too (RFC 4592 section 2.2.2)
-  }
-  return nodes_[folded];
-}
-
-Status ZoneBuilder::add_node(const name::Name& name, uint32_t tier_mask) {
-  if (!name.is_at_or_below(settings_.apex)) {
-    return fail(ErrorCode::invalid_argument, "{} is not in zone {}", name.to_text(),
-                settings_.apex.to_text());
-  }
-  node(name).tier_mask = tier_mask;
-  return {};
-}
-
-Status ZoneBuilder::add_rrset(const name::Name& name, uint16_t type, uint16_t dependency,
-                              uint32_t body) {
-  if (!name.is_at_or_below(settings_.apex)) {
-    return fail(ErrorCode::invalid_argument, "{} is not in zone {}", name.to_text(),
-                settings_.apex.to_text());
-  }
-  if (!wire::is_data_type(type)) {
-    return fail(ErrorCode::invalid_argument, "{}: type {} is not one that a zone holds",
-                name.to_text(), type);
-  }
-  if (!node(name).rrsets.emplace(type, RrsetEntry{type, dependency, body}).second) {
-    return fail(ErrorCode::conflict, "{} has type {} twice", name.to_text(), type);
-  }
-  return {};
-}
-
-Result<std::vector<uint8_t>> ZoneBuilder::finish() {
-  std::vector<uint8_t> names;
-  std::vector<NodeEntry> nodes;
-  std::vector<RrsetEntry> rrsets;
-  for (const auto& [name, node] : nodes_) {
-    nodes.push_back({static_cast<uint32_t>(names.size()), static_cast<uint32_t>(rrsets.size()),
-                     static_cast<uint16_t>(node.rrsets.size()), static_cast<uint8_t>(name.size()),
-                     0, node.tier_mask});
-    names.insert(names.end(), name.wire().begin(), name.wire().end());
-    for (const auto& [type, rrset] : node.rrsets) {
-      rrsets.push_back(rrset);
-    }
-  }
-  ZoneInfo info{};
-  info.serial = settings_.serial;
-  info.account = settings_.account;
-  info.tier_mask = settings_.tier_mask;
-  info.negative_body = negative_body_;
-  info.node_count = static_cast<uint32_t>(nodes.size());
-  info.apex_size = static_cast<uint8_t>(settings_.apex.size());
-  std::copy(settings_.apex.wire().begin(), settings_.apex.wire().end(), info.apex.begin());
-
-  SegmentBuilder builder(SegmentKind::zone);
-  own_.write_sections(builder);
-  builder.add_table(SectionKind::zone_info, std::vector<ZoneInfo>{info});
-  builder.add_table(SectionKind::dependencies, dependencies_);
-  builder.add(SectionKind::names, std::move(names));
-  builder.add_table(SectionKind::nodes, nodes);
-  builder.add_table(SectionKind::rrsets, rrsets);
-  std::vector<uint8_t> file = builder.finish();
-  const auto segment = Segment::from_bytes(file);
-  if (!segment) {
-    return fail(ErrorCode::internal, "zone {} does not read back: {}", settings_.apex.to_text(),
-                segment.error().message);
-  }
-  if (const auto view = ZoneView::open(*segment); !view) {
-    return fail(ErrorCode::internal, "zone {} does not read back: {}", settings_.apex.to_text(),
-                view.error().message);
-  }
-  return file;
 }
 
 }  // namespace merlon::snapshot

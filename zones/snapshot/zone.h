@@ -5,7 +5,7 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -16,13 +16,21 @@
 
 namespace merlon::snapshot {
 
+// How a zone proves that something does not exist (RFC 4034, 5155). Anything but `none`: it is
+// signed.
+enum class Denial : uint8_t { none = 0, nsec = 1, nsec3 = 2 };
+
+// "No body", where a body is optional.
+inline constexpr uint32_t kNoBody = UINT32_MAX;
+
 struct ZoneInfo {
   uint32_t serial;
   uint32_t account;
   uint32_t tier_mask;
   uint32_t negative_body;
   uint32_t node_count;
-  uint32_t reserved0;
+  Denial denial;
+  std::array<uint8_t, 3> reserved0;
   uint8_t apex_size;
   std::array<uint8_t, 255> apex;
   uint64_t reserved1;
@@ -46,6 +54,18 @@ struct RrsetEntry {
 };
 static_assert(sizeof(RrsetEntry) == 8 && std::has_unique_object_representations_v<RrsetEntry>);
 
+inline constexpr size_t kNsec3HashSize = 20;  // SHA-1, the only one there is (RFC 5155 section 11)
+
+// One NSEC3 record. Its owner is the base32hex of the hash (RFC 4648 section 7) below the apex;
+// such names are not nodes. Both bodies have the owner 0xC00C.
+struct Nsec3Entry {
+  std::array<uint8_t, kNsec3HashSize> hash;
+  uint32_t body;       // the NSEC3 record
+  uint32_t signature;  // its RRSIG records
+  uint32_t reserved;
+};
+static_assert(sizeof(Nsec3Entry) == 32);
+
 class ZoneView {
  public:
   // Checks everything that can be checked without the bodies segments it depends on. Errors:
@@ -66,56 +86,30 @@ class ZoneView {
     return rrsets_.subspan(node.rrset_first, node.rrset_count);
   }
   const BodiesView& own_bodies() const { return own_bodies_; }
+  bool is_signed() const { return info_->denial != Denial::none; }
+  // The number in own_bodies() of the RRSIG records that cover an RRset, given by its place in
+  // rrsets(); kNoBody: it is not signed.
+  uint32_t signature_of(size_t rrset) const {
+    return signatures_.empty() ? kNoBody : signatures_[rrset];
+  }
+  // Ascending by hash; empty unless denial is nsec3.
+  std::span<const Nsec3Entry> nsec3() const { return nsec3_; }
 
  private:
   static Status check_nodes(const Segment& segment, const ZoneView& view);
   // "" or what is wrong with the name of node i, whose place is known to be good.
   std::string_view name_fault(size_t i) const;
   Status check_rrsets(const Segment& segment, size_t i) const;
+  Status check_denial(const Segment& segment) const;
 
   const ZoneInfo* info_ = nullptr;
   std::span<const ContentHash> dependencies_;
   Bytes names_;
   std::span<const NodeEntry> nodes_;
   std::span<const RrsetEntry> rrsets_;
+  std::span<const uint32_t> signatures_;
+  std::span<const Nsec3Entry> nsec3_;
   BodiesView own_bodies_;
-};
-
-struct ZoneSettings {
-  name::Name apex;
-  uint32_t serial = 0;
-  uint32_t account = 0;    // 0: by tier_mask
-  uint32_t tier_mask = 0;  // bit per tier
-};
-
-class ZoneBuilder {
- public:
-  explicit ZoneBuilder(const ZoneSettings& settings);
-
-  // The builder of the zone's own bodies (SOA, TXT, negative answers, small lists).
-  BodiesBuilder& own() { return own_; }
-  // The number to give add() for bodies of another segment; the same hash gives the same number.
-  uint16_t depend_on(const ContentHash& bodies_segment);
-  void set_negative_body(uint32_t own_body) { negative_body_ = own_body; }
-  // tier_mask 0: as the zone. Errors: invalid_argument when the name is outside the apex.
-  Status add_node(const name::Name& name, uint32_t tier_mask);
-  // Adds the node when missing. Errors: invalid_argument, conflict (type given twice).
-  Status add_rrset(const name::Name& name, uint16_t type, uint16_t dependency, uint32_t body);
-  // The finished segment, verified by reading it back. Errors: internal when that fails.
-  Result<std::vector<uint8_t>> finish();
-
- private:
-  struct Node {
-    uint32_t tier_mask = 0;
-    std::map<uint16_t, RrsetEntry> rrsets;
-  };
-  Node& node(const name::Name& name);
-
-  ZoneSettings settings_;
-  BodiesBuilder own_;
-  std::vector<ContentHash> dependencies_;
-  std::map<name::Name, Node> nodes_;  // canonical order
-  uint32_t negative_body_ = 0;
 };
 
 }  // namespace merlon::snapshot

@@ -23,14 +23,38 @@ std::string type_to_text(uint16_t type) {
       return "SOA";
     case type::ptr:
       return "PTR";
+    case type::mx:
+      return "MX";
     case type::txt:
       return "TXT";
     case type::aaaa:
       return "AAAA";
+    case type::srv:
+      return "SRV";
+    case type::dname:
+      return "DNAME";
     case type::opt:
       return "OPT";
     case type::apl:
       return "APL";
+    case type::ds:
+      return "DS";
+    case type::rrsig:
+      return "RRSIG";
+    case type::nsec:
+      return "NSEC";
+    case type::dnskey:
+      return "DNSKEY";
+    case type::nsec3:
+      return "NSEC3";
+    case type::nsec3param:
+      return "NSEC3PARAM";
+    case type::cds:
+      return "CDS";
+    case type::cdnskey:
+      return "CDNSKEY";
+    case type::zonemd:
+      return "ZONEMD";
     case type::any:
       return "ANY";
     default:

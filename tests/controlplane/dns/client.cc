@@ -11,6 +11,7 @@
 
 #include "zones/answer/answer.h"
 #include "zones/base/assert.h"
+#include "zones/snapshot/zone_builder.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::tests {

@@ -5,7 +5,7 @@
 
 #include "tests/support/snapshot_fixture.h"
 #include "zones/snapshot/snapshot.h"
-#include "zones/snapshot/zone.h"
+#include "zones/snapshot/zone_builder.h"
 
 namespace merlon::snapshot {
 namespace {
@@ -74,11 +74,52 @@ TEST(ZoneBuilder, RefusesWhatDoesNotBelong) {
   EXPECT_EQ(zone.add_node(name_of("t.u."), 1).error().message, "t.u. is not in zone t.");
   EXPECT_EQ(zone.add_rrset(name_of("xt."), 1, 0, 0).error().code, ErrorCode::invalid_argument);
   EXPECT_TRUE(zone.add_rrset(name_of("a.t."), 1, 0, 0).has_value());
-  EXPECT_EQ(zone.add_rrset(name_of("A.t."), 1, 0, 0).error().code, ErrorCode::conflict);
   for (const uint16_t type : std::initializer_list<uint16_t>{0, 41, 250, 252, 255}) {
     EXPECT_EQ(zone.add_rrset(name_of("a.t."), type, 0, 0).error().code,
               ErrorCode::invalid_argument);
   }
+  EXPECT_TRUE(zone.add_rrset(name_of("A.t."), 1, 0, 0).has_value());
+  const auto finished = zone.finish();
+  EXPECT_EQ(finished.error().code, ErrorCode::conflict);
+  EXPECT_EQ(finished.error().message, "zone t.: a.t. has type A twice");
+}
+
+TEST(ZoneBuilder, KeepsGivenSignaturesWithTheirRrsets) {
+  ZoneBuilder zone({.apex = name_of("t."), .serial = 1});
+  const auto body = [&zone](uint16_t type, const Buffer& data, BodiesBuilder::Section section) {
+    zone.own().begin();
+    zone.own().add({.section = section, .type = type, .data = data});
+    return zone.own().end().value();
+  };
+  using Section = BodiesBuilder::Section;
+  zone.set_negative_body(body(6, {0, 0}, Section::authority));
+  const uint32_t text = body(16, {1, 'x'}, Section::answer);
+  const uint32_t signature = body(46, {0, 16, 13}, Section::answer);
+  ASSERT_TRUE(zone.add_rrset(name_of("b.a.t."), 16, 0, text).has_value());
+  ASSERT_TRUE(zone.add_signature(name_of("b.a.t."), 16, signature).has_value());
+  ASSERT_TRUE(zone.arrange().has_value());
+  ASSERT_EQ(zone.node_count(), 3U);
+  zone.add_rrset_at(1, 47, body(47, {0}, Section::answer));
+  zone.set_signature(1, 47, signature);
+  zone.set_denial(Denial::nsec);
+  const auto file = zone.finish();
+  ASSERT_TRUE(file.has_value()) << file.error().message;
+  const auto segment = Segment::from_bytes(*file);
+  ASSERT_TRUE(segment.has_value());
+  const auto view = ZoneView::open(*segment);
+  ASSERT_TRUE(view.has_value()) << view.error().message;
+  ASSERT_EQ(view->rrsets().size(), 2U);
+  EXPECT_TRUE(view->is_signed());
+  EXPECT_EQ(view->rrsets()[0].type, 47);
+  EXPECT_EQ(view->signature_of(0), signature);
+  EXPECT_EQ(view->rrsets()[1].type, 16);
+  EXPECT_EQ(view->signature_of(1), signature);
+}
+
+TEST(ZoneBuilder, RefusesASignatureOfNothing) {
+  ZoneBuilder zone({.apex = name_of("t."), .serial = 1});
+  ASSERT_TRUE(zone.add_signature(name_of("a.t."), 16, 0).has_value());
+  EXPECT_EQ(zone.arrange().error().message, "a.t. has a signature of type TXT, which is not there");
 }
 
 TEST(ZoneBuilder, WhatWouldNotLoadIsNotWritten) {

@@ -7,7 +7,7 @@
 #include "zones/snapshot/access.h"
 #include "zones/snapshot/bodies.h"
 #include "zones/snapshot/snapshot.h"
-#include "zones/snapshot/zone.h"
+#include "zones/snapshot/zone_builder.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::snapshot {
@@ -243,8 +243,12 @@ const Row kZoneRows[] = {
      "apex is not a folded name"},
     {"bytes behind the apex", [](SegmentEdit& e) { e.section(kInfo)[60] = 1; }, kInfo, 0,
      "reserved bytes are not zero"},
-    {"reserved in info", [](SegmentEdit& e) { e.section(kInfo)[20] = 1; }, kInfo, 0,
+    {"reserved in info", [](SegmentEdit& e) { e.section(kInfo)[21] = 1; }, kInfo, 0,
      "reserved bytes are not zero"},
+    {"denial that there is not", [](SegmentEdit& e) { e.section(kInfo)[20] = 3; }, kInfo, 20,
+     "unknown kind of denial 3"},
+    {"signed without signatures", [](SegmentEdit& e) { e.section(kInfo)[20] = 1; }, kInfo, 20,
+     "0 signatures for 5 RRsets"},
     {"reserved tail of info", [](SegmentEdit& e) { e.section(kInfo)[287] = 1; }, kInfo, 0,
      "reserved bytes are not zero"},
     {"node count", [](SegmentEdit& e) { e.section(kInfo)[16] = 5; }, kInfo, 16,

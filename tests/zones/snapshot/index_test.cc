@@ -13,6 +13,7 @@
 #include "zones/snapshot/loaded_zone.h"
 #include "zones/snapshot/name_index.h"
 #include "zones/snapshot/snapshot.h"
+#include "zones/snapshot/zone_builder.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::snapshot {

@@ -135,7 +135,7 @@ const ContainerRow kContainerRows[] = {
     {"magic", [](Buffer& b) { b[6] = '\n'; },
      "header at offset 0: not a Merlon segment (bad magic)"},
     {"major version", [](Buffer& b) { b[8] = 2; },
-     "header at offset 8: segment version 2.0, this program reads 1.x"},
+     "header at offset 8: segment version 2.1, this program reads 1.x"},
     {"minor version is no reason to refuse", [](Buffer& b) { b[10] = 9; }, ""},
     {"segment kind", [](Buffer& b) { b[12] = 5; }, "header at offset 12: unknown segment kind 5"},
     {"file size", [](Buffer& b) { put<uint64_t>(b, 16, b.size() + 1); },

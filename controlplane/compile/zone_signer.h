@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the compiler needs of whoever signs zones: controlplane/dnssec implements it.
+#pragma once
+
+#include "zones/base/error.h"
+#include "zones/name/name.h"
+#include "zones/snapshot/zone_builder.h"
+
+namespace merlon::compile {
+
+class ZoneSigner {
+ public:
+  virtual ~ZoneSigner() = default;
+
+  // Whether the zone is to be signed at all.
+  virtual bool signs(const name::Name& apex) const = 0;
+  // Adds to an arranged zone what makes it a signed one: DNSKEY (CDS, CDNSKEY), NSEC or NSEC3 and
+  // NSEC3PARAM, and signatures over everything authoritative. The same RRsets get the same
+  // signatures until these are to be renewed. Thread-safe for different zones. Errors:
+  // unavailable-like codes with zone, key and what to do when keys are missing, unreadable or
+  // expired: then nothing may be published.
+  virtual Status sign(snapshot::ZoneBuilder& zone) = 0;
+};
+
+}  // namespace merlon::compile
