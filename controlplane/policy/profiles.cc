@@ -37,8 +37,8 @@ constexpr auto kProfiles = std::to_array<Profile>({
      "MikroTik address lists by name: what fits into the 4,096 bytes of its max-udp-packet-size, "
      "as it keeps few TCP sessions (MikroTik DNS manual)"},
     {"musl", 48, 48, 0,
-     "musl libc, so Alpine and OpenWrt programs that call getaddrinfo: MAXADDRS is 48 of both "
-     "families together (musl lookup.h)"},
+     "musl libc, so Alpine and OpenWrt programs that call getaddrinfo: MAXADDRS is 48, and a "
+     "program should ask for one family at a time, as both share them (musl lookup.h)"},
     {"paloalto", 32, 32, 50'000,
      "Palo Alto FQDN objects: 32 addresses of each family since PAN-OS 7.1; 50,000 in all, which "
      "most models take (Palo Alto knowledge base, external dynamic lists)"},
