@@ -263,12 +263,17 @@ class OpenedBodies {
 
 class ZoneWriter {
  public:
-  ZoneWriter(const ZoneInput& input, const Settings& settings, uint32_t serial)
+  struct Options {
+    uint32_t serial = 0;
+    size_t canonical_size_max = kCanonicalSizeMax;  // of an RRset
+  };
+  ZoneWriter(const ZoneInput& input, const Settings& settings, const Options& options)
       : input_(input),
         settings_(settings),
-        serial_(serial),
+        serial_(options.serial),
+        canonical_size_max_(options.canonical_size_max),
         builder_({.apex = input.apex,
-                  .serial = serial,
+                  .serial = options.serial,
                   .account = input.account,
                   .tier_mask = kAllTiers}) {}
 
@@ -369,7 +374,7 @@ class ZoneWriter {
       }
       size += 2 + kRecordFixedSize + list.names[i].size();
       canonical += owner.size() + kRecordFixedSize + list.names[i].size();
-      if (size > snapshot::kBodySizeMax || canonical > kCanonicalSizeMax) {
+      if (size > snapshot::kBodySizeMax || canonical > canonical_size_max_) {
         break;
       }
       records.push_back(wire_of(list.names[i]));
@@ -401,6 +406,7 @@ class ZoneWriter {
   const ZoneInput& input_;
   const Settings& settings_;
   uint32_t serial_;
+  size_t canonical_size_max_;
   ZoneBuilder builder_;
 };
 
@@ -415,7 +421,9 @@ class ZoneMaker {
   }
 
   Result<std::vector<uint8_t>> make(uint32_t serial, ZoneSigner* signer) const {
-    ZoneWriter writer(input_, context_.settings, serial);
+    ZoneWriter writer(input_, context_.settings,
+                      {.serial = serial,
+                       .canonical_size_max = lists_.is_signed() ? kCanonicalSizeMax : SIZE_MAX});
     if (auto done = writer.add_apex(); !done) {
       return std::unexpected(done.error());
     }

@@ -34,7 +34,7 @@ TEST(CompiledList, SplitsAt4000AddressesUnderNumberedNames) {
       {"20.0.0.0-20.0.15.158", {4000}},
       {"20.0.0.0-20.0.15.159", {2001, 2001}},        // 4000 of the list
       {"20.0.0.0-20.0.27.255", {3585, 3585}},        // 7168: below nine tenths of two names
-      {"20.0.0.0-20.0.28.255", {2475, 2475, 2477}},  // 7424: above
+      {"20.0.0.0-20.0.28.255", {2475, 2476, 2476}},  // 7424: above
   };
   for (const auto& row : rows) {
     const auto compiled = compile_one(list("x", ips({row.range}))).value();
