@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,16 @@ Result<std::vector<uint8_t>> read_file(const std::string& path, uint64_t size_ma
 // crash or a full disk, path holds either the old bytes or the new ones, also when several threads
 // write the same path. `mode` is the permission of the new file, less the process's umask.
 Status write_file_durably(const std::string& path, Bytes bytes, unsigned mode = 0644);
+
+struct FileToWrite {
+  std::string path;
+  Bytes bytes;
+};
+
+// The same for several files of one directory, which is synced once; many files are synced
+// together. None of them is renamed before all are on disk. On an error some may be in place, each
+// of them whole.
+Status write_files_durably(const std::string& directory, std::span<const FileToWrite> files);
 
 // mkdir -p.
 Status make_directories(const std::string& path);

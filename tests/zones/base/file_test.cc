@@ -175,5 +175,33 @@ TEST_F(File, DirectoriesAreMadeWithTheirParentsAndAFileInTheWayIsAnError) {
   EXPECT_NE(made.error().message.find(path("a/file/below")), std::string::npos);
 }
 
+TEST_F(File, SeveralFilesAreAllWrittenOrTheErrorIsSaid) {
+  for (const size_t count : {size_t{1}, size_t{3}, size_t{50}}) {  // synced each, and together
+    std::vector<std::string> contents;
+    std::vector<FileToWrite> files;
+    for (size_t i = 0; i < count; ++i) {
+      contents.push_back(fmt::format("content {} of {}", i, count));
+    }
+    for (size_t i = 0; i < count; ++i) {
+      files.push_back({path(fmt::format("{}-{}", count, i)), as_bytes(contents[i])});
+    }
+    const size_t entries_before = entries();
+    {
+      const FullDisk full(5);
+      const Status refused = write_files_durably(folder_, files);
+      ASSERT_FALSE(refused.has_value());
+      EXPECT_EQ(refused.error().code, ErrorCode::io);
+    }
+    EXPECT_EQ(entries(), entries_before) << "nothing is left behind";
+    const Status written = write_files_durably(folder_, files);
+    ASSERT_TRUE(written.has_value()) << written.error().message;
+    EXPECT_EQ(entries(), entries_before + count);
+    for (size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(text_of(files[i].path), contents[i]);
+    }
+  }
+  EXPECT_TRUE(write_files_durably(folder_, {}).has_value());
+}
+
 }  // namespace
 }  // namespace merlon
