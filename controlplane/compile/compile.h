@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lists and devices in, segments out. One bodies segment per list holds its address records, the
-// zone segment of the suffix names them, the access segment says who may ask: so a changed list
-// rewrites its own bodies and the small zone, a changed device the access segment only.
-// Deterministic: same input, same bytes. Pure, safe from any thread.
+// Lists and devices in, segments out. A list's address records are cut into stable chunks
+// (chunks.h); the bodies of a list are a segment of their own, named by content, so equal lists
+// share it and a change rewrites one list's bodies and one zone, nothing else. Deterministic: the
+// same input (with what is remembered from the compile before) gives the same bytes. Pure but for
+// the signer; safe from any thread, so zones may be compiled side by side.
 //
 // A list `x` with more addresses than a name may carry continues as x1, x2, ... The whole list as
 // prefixes, wide ones included, is in APL records (RFC 3123), cut by size and not at the addresses
 // of each name: most lists have one, at the first name. The first name also carries PTR records for
-// the names (as many as a message holds) and a TXT record that counts everything.
+// the names in use (as many as a message holds) and a TXT record that counts everything.
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "controlplane/compile/chunks.h"
+#include "controlplane/compile/zone_signer.h"
 #include "controlplane/policy/lists.h"
 #include "controlplane/store/model.h"
 #include "zones/address/address.h"
@@ -28,6 +32,8 @@ struct Settings {
   name::Name suffix;
   uint32_t ttl_s = 900;
   uint32_t negative_ttl_s = 60;
+  // The most there may be under a name; a profile can say less, and a signed zone does: what
+  // validators build of an RRset must stay within 65,535 bytes.
   uint32_t addresses4_per_name = 4000;
   uint32_t addresses6_per_name = 2300;
   // What a feed lists in prefixes at least this long is written out address by address; what it
@@ -40,14 +46,34 @@ struct Settings {
 };
 
 struct ListInput {
-  policy::ListDefinition definition;
-  policy::ListContent content;  // `narrow` becomes address records
-  int64_t changed = 0;          // Unix seconds: the newest change of its feeds
+  std::string label;  // of the first name
+  uint32_t tier_mask = 0;
+  std::shared_ptr<const policy::ListContent> content;  // `narrow` becomes address records
+  uint32_t addresses4_per_name = 4000;
+  uint32_t addresses6_per_name = 2300;
+  int64_t changed = 0;  // Unix seconds: the newest change of what it is made of
 };
 
-struct Input {
-  std::vector<ListInput> lists;  // sorted by name
-  std::vector<store::Device> devices;
+// One zone of lists: the suffix, or an account's <account>.<suffix>.
+struct ZoneInput {
+  name::Name apex;
+  uint32_t account = 0;  // number; 0: shared, by tier
+  std::vector<ListInput> lists;  // sorted by label
+};
+
+// What is remembered of a zone from one compile to the next. Without it (a new zone, a lost cache)
+// all is compiled anew: right, but not with the same chunks.
+struct ZoneMemory {
+  uint32_t serial = 0;  // in force; 0: never published
+  std::string hash;     // of the zone segment in force
+  struct List {
+    ChunkPlan<address::Bits4> v4;
+    ChunkPlan<address::Bits6> v6;
+  };
+  std::map<std::string, List> lists;
+
+  std::string encode() const;
+  static Result<ZoneMemory> decode(std::string_view bytes);  // corruption
 };
 
 struct CompiledSegment {
@@ -56,29 +82,32 @@ struct CompiledSegment {
 };
 
 struct CompiledList {
-  std::string name;
-  std::vector<std::string> names;  // with final dot
+  std::string label;
+  std::vector<std::string> names;  // in use, with final dot
   uint64_t address4_count = 0;     // A records, the test address included
   uint64_t address6_count = 0;
   uint64_t prefix_only_count = 0;
 };
 
-struct Compiled {
-  std::vector<CompiledSegment> segments;
-  std::vector<CompiledList> lists;
+struct CompiledZone {
+  std::vector<CompiledSegment> segments;  // bodies (each once), then the zone
+  std::vector<CompiledList> lists;        // as in the input
   uint64_t name_count = 0;
-  uint32_t serial = 0;  // that the zone got
+  ZoneMemory memory;  // for the next compile
 };
 
-// The zone's serial must grow when, and only when, its content changes: given the segment made with
-// the serial in force, says which serial the zone gets.
-struct Serials {
-  uint32_t in_force = 0;        // 0: nothing published yet
-  std::string in_force_hash{};  // of the zone segment in force
-  uint32_t next = 1;
+// The zone keeps its serial when its content is what it was; else it gets `next_serial`. `signer`
+// may be nullptr: nothing is signed. Errors: invalid_argument (a name too long, a message
+// overflow), the signer's.
+struct ZoneContext {
+  const Settings& settings;
+  uint32_t next_serial = 1;
+  ZoneSigner* signer = nullptr;
 };
+Result<CompiledZone> compile_zone(const ZoneInput& input, const ZoneContext& context,
+                                  const ZoneMemory& before);
 
-// Errors: invalid_argument (a name too long, a message overflow), conflict (a source twice).
-Result<Compiled> compile(const Input& input, const Settings& settings, const Serials& serials);
+// Who may ask. Errors: conflict (a source twice).
+Result<CompiledSegment> compile_access(const std::vector<store::Device>& devices);
 
 }  // namespace merlon::compile
