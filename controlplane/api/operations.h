@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "controlplane/store/model.h"
+#include "controlplane/store/own_lists.h"
 #include "zones/base/error.h"
 
 namespace merlon::api {
@@ -119,6 +121,35 @@ class Operations {
   virtual Result<std::vector<store::Device>> devices() = 0;
   virtual Result<store::Device> add_device(const store::Device& device) = 0;
   virtual Status remove_device(const std::string& name) = 0;
+
+  // As the store's methods of these names, at the present time.
+  virtual Result<std::vector<store::Account>> accounts() = 0;
+  virtual Result<store::Account> account(const std::string& name) = 0;
+  virtual Result<store::Account> add_account(const store::Account& account) = 0;
+  virtual Result<store::Account> replace_account(const store::Account& account) = 0;
+  virtual Status remove_account(const std::string& name, const store::RemoveAccount& options) = 0;
+
+  virtual Result<std::vector<store::CustomList>> lists_of(const std::string& account) = 0;
+  virtual Result<store::CustomList> list_of(const std::string& account,
+                                            const std::string& name) = 0;
+  virtual Result<store::CustomList> add_list(const store::CustomList& list) = 0;
+  virtual Status remove_list(const std::string& account, const std::string& name) = 0;
+  virtual Result<store::EntryPage> entries_of(const std::string& account, const std::string& list,
+                                              const store::EntryRange& range) = 0;
+  virtual Result<store::EntryReport> add_entries(const std::string& account,
+                                                 const std::string& list,
+                                                 std::span<const store::CustomEntry> entries,
+                                                 store::OnFault on_fault) = 0;
+  virtual Result<store::EntryReport> remove_entries(const std::string& account,
+                                                    const std::string& list,
+                                                    std::span<const std::string> values,
+                                                    store::OnFault on_fault) = 0;
+
+  virtual Result<std::vector<store::Policy>> policies_of(const std::string& account) = 0;
+  virtual Result<store::Policy> policy(const std::string& account, const std::string& name) = 0;
+  virtual Result<store::Policy> add_policy(const store::Policy& policy) = 0;
+  virtual Result<store::Policy> replace_policy(const store::Policy& policy) = 0;
+  virtual Status remove_policy(const std::string& account, const std::string& name) = 0;
 
   virtual Result<std::vector<SnapshotInfo>> snapshots() = 0;
   virtual Result<BuildReport> build_snapshot() = 0;  // compile, publish, activate

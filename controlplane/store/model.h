@@ -135,12 +135,14 @@ struct CustomEntry {
 // list with addresses is also published under its own name.
 struct CustomList {
   std::string account;
-  std::string name;  // [a-z0-9-]{1,40}
-  Direction direction = Direction::block;
+  std::string name;   // [a-z0-9-]{1,40}; with its policies one set of names: Store::add_list
+  std::string title;  // free text
+  Direction direction = Direction::block;  // for good: what was checked depends on it
   int64_t created = 0;
-  int64_t changed = 0;
+  int64_t changed = 0;  // newest change of its entries
   uint64_t entry_count = 0;
-  uint32_t number = 0;  // assigned by the store, never reused
+  uint32_t number = 0;          // assigned by the store, never reused
+  uint32_t account_number = 0;  // assigned by the store
   bool operator==(const CustomList&) const = default;
 };
 
@@ -161,16 +163,19 @@ enum class PolicyKind : uint8_t { ip, dns };
 
 struct Policy {
   std::string account;
-  std::string name;  // [a-z0-9-]{1,40}; unique in the account together with its block lists
+  std::string name;   // [a-z0-9-]{1,40}; unique in the account together with its lists
+  std::string title;  // free text
   PolicyKind kind = PolicyKind::ip;
   std::vector<Target> targets;
   std::vector<std::string> lists;  // the account's own: block lists add, allow lists take out
   Action list_action = Action::nxdomain;  // of its block lists; DNS policies only
-  std::string garden;                     // a domain, where a target's action needs one
+  std::string garden;                     // a domain or *.domain, where an action needs one
   std::string profile;    // what its devices can take: policy/profiles.h; "": default
   uint64_t capacity = 0;  // addresses in all; 0: as the profile says
   int64_t created = 0;
-  uint32_t number = 0;  // assigned by the store, never reused
+  int64_t changed = 0;          // newest change of the definition
+  uint32_t number = 0;          // assigned by the store, never reused
+  uint32_t account_number = 0;  // assigned by the store
   bool operator==(const Policy&) const = default;
 };
 

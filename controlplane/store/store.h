@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The RocksDB store. Column families: feeds (definition + state), sets (what each feed lists now),
-// indicators (who listed a value, since when), devices, meta (schema version, number sequences).
+// indicators (who listed a value, since when), devices, accounts, lists (the accounts' own, without
+// their entries), entries, policies, meta (schema version, number sequences).
 // Every change is one atomic write batch, so a killed process leaves the state before or after it.
 // `last_seen` of a still-listed indicator is its feed's last_good and is not written per indicator:
 // a refresh writes only what changed.
@@ -9,10 +10,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "controlplane/store/changes.h"
 #include "controlplane/store/model.h"
+#include "controlplane/store/own_lists.h"
 #include "zones/address/address.h"
 #include "zones/base/error.h"
 
@@ -51,12 +56,61 @@ class Store {
   Result<std::vector<Observation>> observations_of(const address::Address& address) const;
   Result<std::vector<Observation>> observations_of_domain(std::string_view domain) const;
 
-  Result<Device> add_device(Device device, int64_t now);  // assigns numbers
+  // Assigns numbers. An account that does not exist yet is added with the defaults of Account.
+  Result<Device> add_device(Device device, int64_t now);
   Status remove_device(const std::string& name);
   Result<std::vector<Device>> devices() const;  // by name
+  Result<std::vector<Device>> devices_of(const std::string& account) const;
 
-  // Grows with every change that can alter a compiled snapshot (sets, definitions, devices).
+  // conflict when the name is taken, or is that of a shared list or of a part of one.
+  Result<Account> add_account(Account account, int64_t now);
+  Result<Account> replace_account(const Account& account);  // title and tier; not_found
+  // conflict while it has devices, lists or policies, unless the options say that they go too.
+  Status remove_account(const std::string& name, const RemoveAccount& options = {});
+  Result<Account> account(const std::string& name) const;
+  Result<Account> account_of(uint32_t number) const;
+  Result<std::vector<Account>> accounts() const;  // by name
+
+  // An account's lists and policies share one set of names, in which each owns its continuations
+  // x1, x2, ...; "rpz" and the names of the zone itself are reserved. conflict when taken.
+  Result<CustomList> add_list(CustomList list, int64_t now);
+  Status remove_list(const std::string& account, const std::string& name);  // conflict: in use
+  Result<CustomList> list(const std::string& account, const std::string& name) const;
+  Result<std::vector<CustomList>> lists_of(const std::string& account) const;  // by name
+  Result<std::vector<CustomList>> lists() const;  // by account number and name
+
+  // At most kEntryBatchMax. Values are brought into canonical form; one of a block list that covers
+  // protected space is a fault. What is there already gets the new comment and expiry. One batch.
+  Result<EntryReport> add_entries(const std::string& account, const std::string& list,
+                                  std::span<const CustomEntry> entries,
+                                  const EntryOptions& options);
+  // Values that cannot be understood are faults, those that are not there are not.
+  Result<EntryReport> remove_entries(const std::string& account, const std::string& list,
+                                     std::span<const std::string> values,
+                                     const EntryOptions& options);
+  Result<EntryPage> entries_of(const std::string& account, const std::string& list,
+                               const EntryRange& range) const;
+  // All entries of a list (by its number) as a feed's set: ranges cut into prefixes, domains with
+  // their "*."; normalised. Empty when there is no such list.
+  Result<FeedSet> set_of_list(uint32_t list_number) const;
+  // Takes out what has expired by now; says of which lists, by account number.
+  Result<std::vector<ExpiredEntries>> expire_entries(int64_t now);
+
+  // Errors besides conflict: invalid_argument when a field is wrong or when a feed, category, list
+  // or profile that it names does not exist.
+  Result<Policy> add_policy(Policy policy, int64_t now);
+  Result<Policy> replace_policy(const Policy& policy, int64_t now);  // keeps the number; not_found
+  Status remove_policy(const std::string& account, const std::string& name);
+  Result<Policy> policy(const std::string& account, const std::string& name) const;
+  Result<std::vector<Policy>> policies_of(const std::string& account) const;  // by name
+  Result<std::vector<Policy>> policies() const;  // by account number and name
+
+  // Grows with every change that can alter a compiled snapshot: sets, definitions, devices,
+  // accounts, lists, entries, policies.
   uint64_t revision() const;
+  // What changed after that revision; nullopt when it is too long ago or before this start: then
+  // everything may have. Ask for revision() first and read the data last, and nothing is missed.
+  std::optional<std::vector<Change>> changes_since(uint64_t revision) const;
 
  private:
   struct Impl;
