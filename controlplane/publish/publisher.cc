@@ -110,34 +110,31 @@ size_t Publisher::audit(std::span<const snapshot::ManifestSegment> segments) {
   return damaged;
 }
 
-Status Publisher::write_segments(const std::vector<SegmentFile>& segments, Written& written) {
-  std::vector<FileToWrite> files;
-  std::vector<snapshot::ContentHash> hashes;
+Status Publisher::store(const std::vector<SegmentFile>& segments, Written& written) {
   std::unordered_set<snapshot::ContentHash, snapshot::ContentHashHasher> seen;
   for (const SegmentFile& segment : segments) {
     const snapshot::ContentHash& hash = segment.listed.hash;
-    if (segment.bytes.empty() ? holds(hash) : !seen.insert(hash).second) {
-      ++written.segments_reused;
-    } else if (segment.bytes.empty()) {
+    if (segment.bytes.empty() && !holds(hash)) {
       return fail(ErrorCode::invalid_argument,
                   "segment {} is not known to be whole on disk, and its bytes are not given",
                   hash.to_text());
-    } else if (is_whole(segment.listed)) {
+    }
+    if (segment.bytes.empty() || !seen.insert(hash).second || is_whole(segment.listed)) {
       ++written.segments_reused;
-    } else {
-      files.push_back({directory_.segment_path(hash), segment.bytes});
-      hashes.push_back(hash);
+      continue;
     }
-  }
-  if (auto done = write_files_durably(directory_.segments_path(), files); !done) {
-    return done;
-  }
-  for (size_t i = 0; i < files.size(); ++i) {
-    if (const auto mark = mark_of(files[i].path)) {
-      verified_[hashes[i]] = *mark;
+    const std::string path = directory_.segment_path(hash);
+    if (auto done = write_file_whole(path, segment.bytes); !done) {
+      return done;
     }
+    unsynced_.push_back(path);
+    if (const auto mark = mark_of(path)) {
+      verified_[hash] = *mark;
+    }
+    // Until a manifest says more; so it goes when none ever does.
+    last_use_.try_emplace(hash, newest_ ? newest_->generation + 1 : 1);
+    ++written.segments_written;
   }
-  written.segments_written += files.size();
   return {};
 }
 
@@ -167,9 +164,13 @@ Result<Written> Publisher::write(const std::vector<SegmentFile>& segments, int64
     return std::unexpected(current.error());
   }
   // Before the comparison: what is missing or damaged of the generation in force comes back.
-  if (auto done = write_segments(segments, written); !done) {
+  if (auto done = store(segments, written); !done) {
     return std::unexpected(done.error());
   }
+  if (auto done = sync_files(directory_.segments_path(), unsynced_); !done) {
+    return std::unexpected(done.error());
+  }
+  unsynced_.clear();
   if (current) {
     const auto* known = in_force(*current);
     if (known != nullptr && *known == manifest.segments) {

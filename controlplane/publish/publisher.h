@@ -67,6 +67,9 @@ class Publisher {
   // and forgets what is missing or damaged. Returns how many that are.
   size_t audit(std::span<const snapshot::ManifestSegment> segments);
 
+  // Writes segments that a generation will need, before it is known what else it has: so their
+  // bytes need not be kept. They are held from then on; write() makes them safe.
+  Status store(const std::vector<SegmentFile>& segments, Written& written);
   // Writes segments and manifest of a new generation; `current` is not touched. When the segments
   // equal those of the generation in force, writes only those whose files are missing or damaged,
   // as far as their bytes are given. `now` in Unix seconds. Errors: io, invalid_argument (a
@@ -89,7 +92,6 @@ class Publisher {
       : directory_(path), key_(key), options_(options) {}
   // Whether the file is there and whole; remembers it.
   bool is_whole(const snapshot::ManifestSegment& segment);
-  Status write_segments(const std::vector<SegmentFile>& segments, Written& written);
   // The segments of the generation in force, as far as they are known; nullptr: unknown.
   const std::vector<snapshot::ManifestSegment>* in_force(uint64_t current);
   void note_use(const snapshot::Manifest& manifest);
@@ -102,6 +104,7 @@ class Publisher {
   PublisherOptions options_;
   // Segments that this process wrote or read back whole, with the file as it was then.
   std::unordered_map<snapshot::ContentHash, FileMark, snapshot::ContentHashHasher> verified_;
+  std::vector<std::string> unsynced_;  // files that store() wrote
   // The newest manifest that this process wrote or read: what is compared with.
   std::optional<snapshot::Manifest> newest_;
   // The newest generation that uses each segment. While knows_use_ is false, of some only.

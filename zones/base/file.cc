@@ -92,11 +92,13 @@ Status sync_file_system(const std::string& directory) {
   return {};
 }
 
-// Those of `partials` that are still there go.
-void remove_files(std::span<const std::string> partials) {
-  for (const std::string& partial : partials) {
+Status rename_file(const std::string& partial, const std::string& path) {
+  if (::rename(partial.c_str(), path.c_str()) != 0) {
+    const int error_number = errno;
     ::unlink(partial.c_str());
+    return fail_errno(fmt::format("rename {} to {}", partial, path), error_number);
   }
+  return {};
 }
 
 }  // namespace
@@ -145,41 +147,37 @@ Status write_file_durably(const std::string& path, Bytes bytes, unsigned mode) {
     ::unlink(partial.c_str());
     return written;
   }
-  if (::rename(partial.c_str(), path.c_str()) != 0) {
-    const int error_number = errno;
-    ::unlink(partial.c_str());
-    return fail_errno(fmt::format("rename {} to {}", partial, path), error_number);
+  if (auto renamed = rename_file(partial, path); !renamed) {
+    return renamed;
   }
   const std::string parent = std::filesystem::path(path).parent_path().string();
   return sync_directory(parent.empty() ? "." : parent);
 }
 
-Status write_files_durably(const std::string& directory, std::span<const FileToWrite> files) {
-  if (files.empty()) {
+Status write_file_whole(const std::string& path, Bytes bytes) {
+  const std::string partial = partial_path(path);
+  ::unlink(partial.c_str());
+  if (auto written = write_new_file(partial, bytes, 0644, Sync::later); !written) {
+    ::unlink(partial.c_str());
+    return written;
+  }
+  return rename_file(partial, path);
+}
+
+Status sync_files(const std::string& directory, std::span<const std::string> paths) {
+  if (paths.empty()) {
     return {};
   }
-  const Sync sync = files.size() <= kSyncedEachMax ? Sync::each : Sync::later;
-  std::vector<std::string> partials;
-  partials.reserve(files.size());
-  for (const FileToWrite& file : files) {
-    const std::string& partial = partials.emplace_back(partial_path(file.path));
-    ::unlink(partial.c_str());
-    if (auto written = write_new_file(partial, file.bytes, 0644, sync); !written) {
-      remove_files(partials);
-      return written;
-    }
+  if (paths.size() > kSyncedEachMax) {
+    return sync_file_system(directory);
   }
-  if (sync == Sync::later) {
-    if (auto synced = sync_file_system(directory); !synced) {
-      remove_files(partials);
-      return synced;
+  for (const std::string& path : paths) {
+    Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.get() < 0) {
+      return fail_errno(fmt::format("open {}", path), errno);
     }
-  }
-  for (size_t i = 0; i < files.size(); ++i) {
-    if (::rename(partials[i].c_str(), files[i].path.c_str()) != 0) {
-      const int error_number = errno;
-      remove_files(std::span(partials).subspan(i));
-      return fail_errno(fmt::format("rename {} to {}", partials[i], files[i].path), error_number);
+    if (::fsync(file.get()) != 0) {
+      return fail_errno(fmt::format("fsync {}", path), errno);
     }
   }
   return sync_directory(directory);

@@ -21,15 +21,11 @@ Result<std::vector<uint8_t>> read_file(const std::string& path, uint64_t size_ma
 // write the same path. `mode` is the permission of the new file, less the process's umask.
 Status write_file_durably(const std::string& path, Bytes bytes, unsigned mode = 0644);
 
-struct FileToWrite {
-  std::string path;
-  Bytes bytes;
-};
-
-// The same for several files of one directory, which is synced once; many files are synced
-// together. None of them is renamed before all are on disk. On an error some may be in place, each
-// of them whole.
-Status write_files_durably(const std::string& directory, std::span<const FileToWrite> files);
+// The two halves of it, for many files of one directory: each is written aside and renamed, and the
+// bytes are safe from a crash of the machine once sync_files() has returned, which syncs many
+// together. Until then a path may hold anything after such a crash.
+Status write_file_whole(const std::string& path, Bytes bytes);
+Status sync_files(const std::string& directory, std::span<const std::string> paths);
 
 // mkdir -p.
 Status make_directories(const std::string& path);
