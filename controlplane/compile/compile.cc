@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <ctime>
-#include <map>
+#include <deque>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "controlplane/compile/list_bodies.h"
 #include "zones/snapshot/access.h"
@@ -16,12 +18,22 @@ namespace {
 using snapshot::BodiesBuilder;
 using snapshot::ContentHash;
 using snapshot::SegmentKind;
+using snapshot::ZoneBuilder;
 
 constexpr uint32_t kAllTiers = 0xF;
 constexpr uint32_t kRefreshS = 3600;
 constexpr uint32_t kRetryS = 600;
 constexpr uint32_t kExpireS = 604800;
 constexpr size_t kTxtStringMax = 255;
+// Validators put the RRset in canonical form into one buffer of 65,535 bytes: what is signed of the
+// RRSIG (its fixed fields and the signer's name), then each record with its owner in full.
+constexpr size_t kCanonicalSizeMax = 65535;
+constexpr size_t kRrsigFixedSize = 18;
+constexpr size_t kRecordFixedSize = 10;  // type, class, TTL, data length
+// Numbers of up to so many digits are expected behind a label; a list that needs more gets fewer
+// addresses under each name.
+constexpr size_t kDigitsUsual = 3;
+constexpr size_t kDigitsMost = 8;
 
 uint32_t tier_bit(store::Tier tier) {
   return 1u << static_cast<unsigned>(tier);
@@ -76,69 +88,205 @@ std::string time_text(int64_t unix_s) {
   return text;
 }
 
+// How many records of a size a validator can put into canonical form.
+size_t canonical_limit(const name::Name& apex, size_t owner_size, size_t data_size) {
+  const size_t used = kRrsigFixedSize + apex.size();
+  return (kCanonicalSizeMax - used) / (owner_size + kRecordFixedSize + data_size);
+}
+
 // The list's bodies with the names that carry them.
 struct PreparedList {
   const ListInput* input = nullptr;
   ListBodies bodies;
-  ContentHash hash;
-  std::vector<name::Name> names;
+  std::vector<ContentHash> hashes;  // of its segments
+  std::vector<name::Name> names;    // by number
+  size_t used_count = 0;
 };
 
-Result<PreparedList> prepare_list(const ListInput& input, const Settings& settings,
-                                  std::vector<CompiledSegment>& segments) {
-  PreparedList list;
-  list.input = &input;
-  // The test addresses are address records whatever the list holds around them.
-  address::IpSet test;
-  test.v4 = address::RangeSet4::from_normal({{settings.test_address4, settings.test_address4}});
-  if (!input.content.addresses.v6.empty()) {
-    test.v6 = address::RangeSet6::from_normal({{settings.test_address6, settings.test_address6}});
-  }
-  auto bodies = compile_list(input.content.addresses.united(test),
-                             input.content.narrow.united(test), settings);
-  if (!bodies) {
-    return std::unexpected(bodies.error());
-  }
-  list.bodies = std::move(*bodies);
-  for (size_t i = 0; i < list.bodies.chunk_count(); ++i) {
-    const std::string label =
-        i == 0 ? input.definition.name : fmt::format("{}{}", input.definition.name, i);
-    auto name = settings.suffix.child(label);
-    if (!name) {
-      return std::unexpected(name.error());
+// Compiles the lists of a zone; what they share is kept once.
+class ListCompiler {
+ public:
+  ListCompiler(const ZoneInput& input, const ZoneContext& context, const ZoneMemory& before)
+      : input_(input),
+        settings_(context.settings),
+        signed_(context.signer != nullptr && context.signer->signs(input.apex)),
+        before_(before) {}
+
+  Status compile() {
+    for (const ListInput& list : input_.lists) {
+      if (auto done = compile_one(list); !done) {
+        return in(fmt::format("list {}", list.label), done.error());
+      }
     }
-    list.names.push_back(*name);
+    return {};
   }
-  CompiledSegment segment = make_segment(SegmentKind::bodies, std::move(list.bodies.segment));
-  list.hash = segment.listed.hash;
-  // Two lists with one content share one segment.
-  const bool known =
-      std::any_of(segments.begin(), segments.end(),
-                  [&](const CompiledSegment& other) { return other.listed.hash == list.hash; });
-  if (!known) {
-    segments.push_back(std::move(segment));
+
+  const std::vector<PreparedList>& lists() const { return lists_; }
+  std::vector<CompiledSegment>& segments() { return segments_; }
+  std::map<std::string, ZoneMemory::List>& memory() { return memory_; }
+  bool is_signed() const { return signed_; }
+
+ private:
+  Status compile_one(const ListInput& input) {
+    PreparedList list;
+    list.input = &input;
+    const auto remembered = before_.lists.find(input.label);
+    ZoneMemory::List memory =
+        remembered == before_.lists.end() ? ZoneMemory::List{} : remembered->second;
+    const NameLimits limits = limits_of(input, memory);
+    if (limits.addresses4 < 2 || limits.addresses6 < 2) {
+      return fail(ErrorCode::invalid_argument,
+                  "{} IPv4 and {} IPv6 addresses per name leave no room beside the test address; "
+                  "raise the limit of the profile or the settings",
+                  limits.addresses4, limits.addresses6);
+    }
+    auto bodies = compile_list(*input.content, limits, settings_, memory);
+    if (!bodies) {
+      return std::unexpected(bodies.error());
+    }
+    list.bodies = std::move(*bodies);
+    if (auto done = name_chunks(list); !done) {
+      return done;
+    }
+    for (std::vector<uint8_t>& bytes : list.bodies.segments) {
+      CompiledSegment segment = make_segment(SegmentKind::bodies, std::move(bytes));
+      list.hashes.push_back(segment.listed.hash);
+      if (known_.insert(segment.listed.hash).second) {
+        segments_.push_back(std::move(segment));
+      }
+    }
+    memory_.emplace(input.label, std::move(memory));
+    lists_.push_back(std::move(list));
+    return {};
   }
-  return list;
-}
+
+  NameLimits limits_of(const ListInput& input, const ZoneMemory::List& memory) const {
+    const NameLimits given = {
+        .addresses4 = std::min(input.addresses4_per_name, settings_.addresses4_per_name),
+        .addresses6 = std::min(input.addresses6_per_name, settings_.addresses6_per_name)};
+    if (!signed_) {
+      return given;
+    }
+    const NameLimits usual = signed_limits(input, given, kDigitsUsual);
+    const NameLimits least = signed_limits(input, given, kDigitsMost);
+    // A list that was cut for longer numbers stays so: the limit must not go back and forth.
+    const bool was_long = memory.v4.capacity + 1 == least.addresses4 && least != usual;
+    return !was_long && fits_usual_digits(*input.content, memory, usual) ? usual : least;
+  }
+
+  NameLimits signed_limits(const ListInput& input, const NameLimits& given, size_t digits) const {
+    const size_t owner = input_.apex.size() + 1 + input.label.size() + digits;
+    const size_t v4 = canonical_limit(input_.apex, owner, sizeof(address::Bits4));
+    const size_t v6 = canonical_limit(input_.apex, owner, sizeof(address::Bits6));
+    return {.addresses4 = static_cast<uint32_t>(std::min<size_t>(given.addresses4, v4)),
+            .addresses6 = static_cast<uint32_t>(std::min<size_t>(given.addresses6, v6))};
+  }
+
+  // Whether the names stay well below a thousand.
+  static bool fits_usual_digits(const policy::ListContent& content, const ZoneMemory::List& memory,
+                                const NameLimits& limits) {
+    constexpr uint32_t kNames = 1000;
+    constexpr size_t kNamesExpected = 700;
+    const auto used = std::max({memory.v4.number_end, memory.v6.number_end, memory.apl4.number_end,
+                                memory.apl6.number_end});
+    return used < kNames &&
+           content.narrow.v4.address_count() / kNamesExpected < limits.addresses4 &&
+           content.narrow.v6.address_count() / kNamesExpected < limits.addresses6 &&
+           content.addresses.v4.ranges().size() < kNamesExpected * 2000 &&
+           content.addresses.v6.ranges().size() < kNamesExpected * 500;
+  }
+
+  Status name_chunks(PreparedList& list) {
+    for (size_t i = 0; i < list.bodies.names.size(); ++i) {
+      const std::string label =
+          i == 0 ? list.input->label : fmt::format("{}{}", list.input->label, i);
+      auto name = input_.apex.child(label);
+      if (!name) {
+        return std::unexpected(name.error());
+      }
+      if (input_.apex == settings_.suffix &&
+          (label == policy::kNameServerLabel || label == policy::kMailboxLabel)) {
+        return fail(ErrorCode::invalid_argument,
+                    "{} is the name of the zone's server or mailbox; call the list otherwise",
+                    name->to_text());
+      }
+      const auto [other, is_new] = labels_.emplace(label, list.input->label);
+      if (!is_new) {
+        return fail(ErrorCode::conflict, "{} is a name of list {} already; rename one of them",
+                    name->to_text(), other->second);
+      }
+      list.used_count += list.bodies.names[i].in_use ? 1u : 0u;
+      list.names.push_back(*name);
+    }
+    return {};
+  }
+
+  const ZoneInput& input_;
+  const Settings& settings_;
+  bool signed_;
+  const ZoneMemory& before_;
+  std::vector<PreparedList> lists_;
+  std::vector<CompiledSegment> segments_;
+  std::unordered_set<ContentHash, snapshot::ContentHashHasher> known_;
+  std::unordered_map<std::string, std::string> labels_;  // and whose they are
+  std::map<std::string, ZoneMemory::List> memory_;
+};
+
+// The bodies of a zone's lists as a signer reads them.
+class OpenedBodies {
+ public:
+  Status open(const std::vector<CompiledSegment>& segments) {
+    for (const CompiledSegment& segment : segments) {
+      auto loaded = snapshot::Segment::from_bytes(segment.bytes);
+      if (!loaded) {
+        return in("bodies do not read back", loaded.error());
+      }
+      segments_.push_back(std::move(*loaded));
+      auto view = snapshot::BodiesView::open(segments_.back());
+      if (!view) {
+        return in("bodies do not read back", view.error());
+      }
+      views_.emplace(segment.listed.hash, std::move(*view));
+    }
+    return {};
+  }
+  // nullptr: not opened, nobody signs.
+  const snapshot::BodiesView* find(const ContentHash& hash) const {
+    const auto at = views_.find(hash);
+    return at == views_.end() ? nullptr : &at->second;
+  }
+
+ private:
+  std::deque<snapshot::Segment> segments_;
+  std::unordered_map<ContentHash, snapshot::BodiesView, snapshot::ContentHashHasher> views_;
+};
 
 class ZoneWriter {
  public:
-  ZoneWriter(const Settings& settings, uint32_t serial)
-      : settings_(settings),
-        serial_(serial),
-        builder_(
-            {.apex = settings.suffix, .serial = serial, .account = 0, .tier_mask = kAllTiers}) {}
+  struct Options {
+    uint32_t serial = 0;
+    size_t canonical_size_max = kCanonicalSizeMax;  // of an RRset
+  };
+  ZoneWriter(const ZoneInput& input, const Settings& settings, const Options& options)
+      : input_(input),
+        settings_(settings),
+        serial_(options.serial),
+        canonical_size_max_(options.canonical_size_max),
+        builder_({.apex = input.apex,
+                  .serial = options.serial,
+                  .account = input.account,
+                  .tier_mask = kAllTiers}) {}
 
   Status add_apex() {
     const std::vector<uint8_t> soa = soa_data(settings_, serial_);
-    if (auto done = add_own(settings_.suffix, wire::type::soa, settings_.ttl_s, {soa}); !done) {
+    if (auto done = add_own(input_.apex, wire::type::soa, settings_.ttl_s, {soa}); !done) {
       return done;
     }
-    const auto server = settings_.suffix.child("ns1");
+    const auto server = settings_.suffix.child(policy::kNameServerLabel);
     if (!server) {
       return std::unexpected(server.error());
     }
-    if (auto done = add_own(settings_.suffix, wire::type::ns, settings_.ttl_s, {wire_of(*server)});
+    if (auto done = add_own(input_.apex, wire::type::ns, settings_.ttl_s, {wire_of(*server)});
         !done) {
       return done;
     }
@@ -157,20 +305,25 @@ class ZoneWriter {
     return {};
   }
 
-  Status add_list(const PreparedList& list) {
-    const uint16_t dependency = builder_.depend_on(list.hash);
+  Status add_list(const PreparedList& list, const OpenedBodies& opened) {
+    std::vector<uint16_t> dependencies;
+    for (const ContentHash& hash : list.hashes) {
+      dependencies.push_back(builder_.depend_on(hash, opened.find(hash)));
+    }
     for (size_t i = 0; i < list.names.size(); ++i) {
       const name::Name& name = list.names[i];
-      if (auto done = builder_.add_node(name, tier_bit(list.input->definition.tier)); !done) {
+      if (auto done = builder_.add_node(name, list.input->tier_mask); !done) {
         return done;
       }
-      for (const auto& [type, bodies] : {std::pair(wire::type::a, &list.bodies.a),
-                                         std::pair(wire::type::aaaa, &list.bodies.aaaa),
-                                         std::pair(wire::type::apl, &list.bodies.apl)}) {
-        if (i >= bodies->size()) {
+      const ListBodies::NameBodies& bodies = list.bodies.names[i];
+      for (const auto& [type, body] :
+           {std::pair(wire::type::a, bodies.a), std::pair(wire::type::aaaa, bodies.aaaa),
+            std::pair(wire::type::apl, bodies.apl)}) {
+        if (body == ListBodies::kNone) {
           continue;
         }
-        if (auto done = builder_.add_rrset(name, type, dependency, (*bodies)[i]); !done) {
+        if (auto done = builder_.add_rrset(name, type, dependencies[i / kNamesPerSegment], body);
+            !done) {
           return done;
         }
       }
@@ -181,7 +334,18 @@ class ZoneWriter {
     return add_own(list.names.front(), wire::type::txt, settings_.ttl_s, {summary(list)});
   }
 
-  Result<std::vector<uint8_t>> finish() { return builder_.finish(); }
+  // Signs what was added, when there is a signer, and makes the bytes.
+  Result<std::vector<uint8_t>> finish(ZoneSigner* signer) {
+    if (signer != nullptr) {
+      if (auto done = builder_.arrange(); !done) {
+        return std::unexpected(done.error());
+      }
+      if (auto done = signer->sign(builder_); !done) {
+        return in("sign", done.error());
+      }
+    }
+    return builder_.finish();
+  }
 
  private:
   Status add_own(const name::Name& name, uint16_t type, uint32_t ttl,
@@ -197,50 +361,168 @@ class ZoneWriter {
     return builder_.add_rrset(name, type, 0, *body);
   }
 
-  // PTR records that name every chunk. What does not fit one message is left to TXT names=.
+  // PTR records that name every chunk in use. What does not fit one message, or what a validator
+  // can put into canonical form, is left to TXT names=.
   Status add_index(const PreparedList& list) {
     std::vector<std::vector<uint8_t>> records;
+    const name::Name& owner = list.names.front();
     size_t size = 0;
-    for (const name::Name& name : list.names) {
-      size += 12 + name.size();
-      if (size > snapshot::kBodySizeMax) {
+    size_t canonical = kRrsigFixedSize + input_.apex.size();
+    for (size_t i = 0; i < list.names.size(); ++i) {
+      if (!list.bodies.names[i].in_use) {
+        continue;
+      }
+      size += 2 + kRecordFixedSize + list.names[i].size();
+      canonical += owner.size() + kRecordFixedSize + list.names[i].size();
+      if (size > snapshot::kBodySizeMax || canonical > canonical_size_max_) {
         break;
       }
-      records.push_back(wire_of(name));
+      records.push_back(wire_of(list.names[i]));
     }
-    return add_own(list.names.front(), wire::type::ptr, settings_.ttl_s, records);
+    return add_own(owner, wire::type::ptr, settings_.ttl_s, records);
+  }
+
+  static std::string digest_of(const PreparedList& list) {
+    if (list.hashes.size() == 1) {
+      return list.hashes.front().to_text().substr(0, 32);
+    }
+    std::vector<uint8_t> all;
+    for (const ContentHash& hash : list.hashes) {
+      all.insert(all.end(), hash.bytes.begin(), hash.bytes.end());
+    }
+    return ContentHash::of(all).to_text().substr(0, 32);
   }
 
   std::vector<uint8_t> summary(const PreparedList& list) const {
     return txt_data({"merlon=1", fmt::format("serial={}", serial_),
-                     fmt::format("names={}", list.names.size()),
+                     fmt::format("names={}", list.used_count),
                      fmt::format("ipv4={}", list.bodies.address4_count),
                      fmt::format("ipv6={}", list.bodies.address6_count),
                      fmt::format("prefixes-only-in-apl={}", list.bodies.prefix_only_count),
                      fmt::format("changed={}", time_text(list.input->changed)),
-                     fmt::format("digest={}", list.hash.to_text().substr(0, 32))});
+                     fmt::format("digest={}", digest_of(list))});
   }
 
+  const ZoneInput& input_;
   const Settings& settings_;
   uint32_t serial_;
-  snapshot::ZoneBuilder builder_;
+  size_t canonical_size_max_;
+  ZoneBuilder builder_;
 };
 
-Result<std::vector<uint8_t>> compile_zone(const std::vector<PreparedList>& lists,
-                                          const Settings& settings, uint32_t serial) {
-  ZoneWriter writer(settings, serial);
-  if (auto done = writer.add_apex(); !done) {
-    return std::unexpected(done.error());
+// The zone segment of lists that are compiled.
+class ZoneMaker {
+ public:
+  ZoneMaker(const ZoneInput& input, const ZoneContext& context, const ListCompiler& lists)
+      : input_(input), context_(context), lists_(lists) {}
+
+  Status open(const std::vector<CompiledSegment>& segments) {
+    return lists_.is_signed() ? opened_.open(segments) : Status{};
   }
-  for (const PreparedList& list : lists) {
-    if (auto done = writer.add_list(list); !done) {
-      return in(fmt::format("list {}", list.input->definition.name), done.error());
+
+  Result<std::vector<uint8_t>> make(uint32_t serial, ZoneSigner* signer) const {
+    ZoneWriter writer(input_, context_.settings,
+                      {.serial = serial,
+                       .canonical_size_max = lists_.is_signed() ? kCanonicalSizeMax : SIZE_MAX});
+    if (auto done = writer.add_apex(); !done) {
+      return std::unexpected(done.error());
+    }
+    for (const PreparedList& list : lists_.lists()) {
+      if (auto done = writer.add_list(list, opened_); !done) {
+        return in(fmt::format("list {}", list.input->label), done.error());
+      }
+    }
+    return writer.finish(signer);
+  }
+
+  // Makes the zone with the serial in force when that gives the zone in force, else with the next
+  // one; `memory` holds what was remembered and gets what is to be.
+  Result<std::vector<uint8_t>> make_with_serial(ZoneMemory& memory) const {
+    // Before anything is signed for nothing: has what the zone says changed?
+    const auto unsigned_zone = make(0, nullptr);
+    if (!unsigned_zone) {
+      return unsigned_zone;
+    }
+    const std::string content = ContentHash::of(*unsigned_zone).to_text();
+    const bool may_be_same =
+        memory.serial != 0 && (memory.content.empty() || memory.content == content);
+    memory.content = content;
+    ZoneSigner* signer = lists_.is_signed() ? context_.signer : nullptr;
+    if (may_be_same) {
+      auto zone = make(memory.serial, signer);
+      if (!zone || ContentHash::of(*zone).to_text() == memory.hash) {
+        return zone;
+      }
+    }
+    // RFC 1982: a secondary takes no serial that is not ahead.
+    const bool ahead =
+        memory.serial == 0 || static_cast<int32_t>(context_.next_serial - memory.serial) > 0;
+    memory.serial = ahead ? context_.next_serial : memory.serial + 1;
+    return make(memory.serial, signer);
+  }
+
+ private:
+  const ZoneInput& input_;
+  const ZoneContext& context_;
+  const ListCompiler& lists_;
+  OpenedBodies opened_;
+};
+
+CompiledList compiled_list(const PreparedList& list) {
+  CompiledList made{.label = list.input->label,
+                    .names = {},
+                    .address4_count = list.bodies.address4_count,
+                    .address6_count = list.bodies.address6_count,
+                    .prefix_only_count = list.bodies.prefix_only_count};
+  for (size_t i = 0; i < list.names.size(); ++i) {
+    if (list.bodies.names[i].in_use) {
+      made.names.push_back(list.names[i].to_text());
     }
   }
-  return writer.finish();
+  return made;
 }
 
-Result<std::vector<uint8_t>> compile_access(const std::vector<store::Device>& devices) {
+Result<CompiledZone> compile_checked(const ZoneInput& input, const ZoneContext& context,
+                                     const ZoneMemory& before) {
+  ListCompiler lists(input, context, before);
+  if (auto done = lists.compile(); !done) {
+    return std::unexpected(done.error());
+  }
+  CompiledZone compiled;
+  compiled.memory = {
+      .serial = before.serial, .hash = before.hash, .content = before.content, .lists = {}};
+  ZoneMaker maker(input, context, lists);
+  if (auto done = maker.open(lists.segments()); !done) {
+    return std::unexpected(done.error());
+  }
+  auto zone = maker.make_with_serial(compiled.memory);
+  if (!zone) {
+    return std::unexpected(zone.error());
+  }
+  for (const PreparedList& list : lists.lists()) {
+    compiled.lists.push_back(compiled_list(list));
+    compiled.name_count += list.used_count;
+  }
+  compiled.segments = std::move(lists.segments());
+  compiled.segments.push_back(
+      make_segment(SegmentKind::zone, std::move(*zone), input.apex.folded()));
+  compiled.memory.hash = compiled.segments.back().listed.hash.to_text();
+  compiled.memory.lists = std::move(lists.memory());
+  return compiled;
+}
+
+}  // namespace
+
+Result<CompiledZone> compile_zone(const ZoneInput& input, const ZoneContext& context,
+                                  const ZoneMemory& before) {
+  auto compiled = compile_checked(input, context, before);
+  if (!compiled) {
+    return in(fmt::format("zone {}", input.apex.to_text()), compiled.error());
+  }
+  return compiled;
+}
+
+Result<CompiledSegment> compile_access(const std::vector<store::Device>& devices) {
   snapshot::AccessBuilder builder;
   for (const store::Device& device : devices) {
     const uint32_t subject = builder.add_subject({.account = device.account_number,
@@ -252,48 +534,11 @@ Result<std::vector<uint8_t>> compile_access(const std::vector<store::Device>& de
       builder.add_source(source, subject);
     }
   }
-  return builder.finish();
-}
-
-}  // namespace
-
-Result<Compiled> compile(const Input& input, const Settings& settings, const Serials& serials) {
-  Compiled compiled;
-  std::vector<PreparedList> lists;
-  for (const ListInput& list : input.lists) {
-    auto prepared = prepare_list(list, settings, compiled.segments);
-    if (!prepared) {
-      return in(fmt::format("list {}", list.definition.name), prepared.error());
-    }
-    compiled.lists.push_back({.name = list.definition.name,
-                              .names = {},
-                              .address4_count = prepared->bodies.address4_count,
-                              .address6_count = prepared->bodies.address6_count,
-                              .prefix_only_count = prepared->bodies.prefix_only_count});
-    for (const name::Name& name : prepared->names) {
-      compiled.lists.back().names.push_back(name.to_text());
-    }
-    compiled.name_count += prepared->names.size();
-    lists.push_back(std::move(*prepared));
-  }
-  // First with the serial in force: when that gives the zone in force, nothing has changed.
-  compiled.serial = serials.in_force;
-  auto zone = compile_zone(lists, settings, serials.in_force);
-  if (zone && ContentHash::of(*zone).to_text() != serials.in_force_hash) {
-    compiled.serial = serials.next;
-    zone = compile_zone(lists, settings, serials.next);
-  }
-  if (!zone) {
-    return in(fmt::format("zone {}", settings.suffix.to_text()), zone.error());
-  }
-  compiled.segments.push_back(
-      make_segment(SegmentKind::zone, std::move(*zone), settings.suffix.folded()));
-  auto access = compile_access(input.devices);
+  auto access = builder.finish();
   if (!access) {
     return in("devices", access.error());
   }
-  compiled.segments.push_back(make_segment(SegmentKind::access, std::move(*access)));
-  return compiled;
+  return make_segment(SegmentKind::access, std::move(*access));
 }
 
 }  // namespace merlon::compile

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lists and devices in, segments out. A list's address records are cut into stable chunks
-// (chunks.h); the bodies of a list are a segment of their own, named by content, so equal lists
-// share it and a change rewrites one list's bodies and one zone, nothing else. Deterministic: the
-// same input (with what is remembered from the compile before) gives the same bytes. Pure but for
-// the signer; safe from any thread, so zones may be compiled side by side.
+// (chunks.h); the bodies of a list are segments of their own, 64 names each, named by content: so
+// equal lists share them and a change rewrites a few names' bodies and one zone, nothing else.
+// Deterministic: the same input (with what is remembered from the compile before) gives the same
+// bytes. Pure but for the signer; safe from any thread, so zones may be compiled side by side.
 //
 // A list `x` with more addresses than a name may carry continues as x1, x2, ... The whole list as
 // prefixes, wide ones included, is in APL records (RFC 3123), cut by size and not at the addresses
@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controlplane/compile/chunks.h"
@@ -57,7 +58,7 @@ struct ListInput {
 // One zone of lists: the suffix, or an account's <account>.<suffix>.
 struct ZoneInput {
   name::Name apex;
-  uint32_t account = 0;  // number; 0: shared, by tier
+  uint32_t account = 0;          // number; 0: shared, by tier
   std::vector<ListInput> lists;  // sorted by label
 };
 
@@ -66,11 +67,17 @@ struct ZoneInput {
 struct ZoneMemory {
   uint32_t serial = 0;  // in force; 0: never published
   std::string hash;     // of the zone segment in force
+  std::string content;  // what that zone says but for serial and signatures; "" is not known
   struct List {
     ChunkPlan<address::Bits4> v4;
     ChunkPlan<address::Bits6> v6;
+    // Of the first addresses of the prefixes in APL records.
+    ChunkPlan<address::Bits4> apl4;
+    ChunkPlan<address::Bits6> apl6;
+    bool operator==(const List&) const = default;
   };
   std::map<std::string, List> lists;
+  bool operator==(const ZoneMemory&) const = default;
 
   std::string encode() const;
   static Result<ZoneMemory> decode(std::string_view bytes);  // corruption
@@ -96,9 +103,10 @@ struct CompiledZone {
   ZoneMemory memory;  // for the next compile
 };
 
-// The zone keeps its serial when its content is what it was; else it gets `next_serial`. `signer`
-// may be nullptr: nothing is signed. Errors: invalid_argument (a name too long, a message
-// overflow), the signer's.
+// The zone keeps its serial when its content is what it was; else it gets `next_serial` (or one
+// more than the serial in force, when that is higher). `signer` may be nullptr: nothing is signed.
+// Errors: invalid_argument (a name too long, no room for an address, a label that is not a list's
+// to take), conflict (two lists need one name), the signer's.
 struct ZoneContext {
   const Settings& settings;
   uint32_t next_serial = 1;

@@ -1,32 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// One list as bodies: chunks of A, AAAA and APL records.
+// One list as bodies: the A, AAAA and APL records of each of its names.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include "controlplane/compile/compile.h"
-#include "zones/address/range_set.h"
+#include "controlplane/policy/lists.h"
 #include "zones/base/error.h"
 
 namespace merlon::compile {
 
+// Bodies segments hold so many names of a list each, so that a small change of a large list
+// rewrites little.
+inline constexpr uint32_t kNamesPerSegment = 64;
+
 struct ListBodies {
-  std::vector<uint8_t> segment;
-  // Body numbers per chunk; chunk i belongs to the i-th name of the list.
-  std::vector<uint32_t> a;
-  std::vector<uint32_t> aaaa;
-  std::vector<uint32_t> apl;
-  uint64_t address4_count = 0;
+  static constexpr uint32_t kNone = UINT32_MAX;
+  // Body numbers in the segment of the name: number / kNamesPerSegment.
+  struct NameBodies {
+    uint32_t a = kNone;
+    uint32_t aaaa = kNone;
+    uint32_t apl = kNone;
+    bool in_use = false;  // carries more than test addresses
+  };
+  std::vector<std::vector<uint8_t>> segments;
+  std::vector<NameBodies> names;  // by number
+  uint64_t address4_count = 0;    // the test address included
   uint64_t address6_count = 0;
   uint64_t prefix_only_count = 0;  // APL prefixes that are not wholly address records too
-
-  size_t chunk_count() const { return std::max({a.size(), aaaa.size(), apl.size()}); }
 };
 
-// `narrow` becomes address records, all of `addresses` APL. REQUIRES: narrow lies in addresses.
-Result<ListBodies> compile_list(const address::IpSet& addresses, const address::IpSet& narrow,
-                                const Settings& settings);
+struct NameLimits {
+  uint32_t addresses4 = 0;  // A records of a name, the test address included; at least 2
+  uint32_t addresses6 = 0;
+  bool operator==(const NameLimits&) const = default;
+};
+
+// `content.narrow` becomes address records, all of `content.addresses` APL. `memory` is what was
+// remembered of the list, and what is to be. REQUIRES: narrow lies in addresses.
+Result<ListBodies> compile_list(const policy::ListContent& content, const NameLimits& limits,
+                                const Settings& settings, ZoneMemory::List& memory);
 
 }  // namespace merlon::compile

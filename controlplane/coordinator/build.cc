@@ -56,34 +56,34 @@ uint64_t prefix_count(const address::IpSet& set) {
 
 }  // namespace
 
-compile::Serials Coordinator::serials_in_force() const {
-  compile::Serials serials;
+compile::ZoneMemory Coordinator::zone_in_force(uint32_t& next) const {
+  compile::ZoneMemory zone;
   // After a rollback the serial in force is not the newest one that somebody may have seen.
-  serials.next = std::max(static_cast<uint32_t>(std::time(nullptr)), newest_serial_ + 1);
+  next = std::max(static_cast<uint32_t>(std::time(nullptr)), newest_serial_ + 1);
   const auto served = slot_.get();
   if (served == nullptr) {
-    return serials;
+    return zone;
   }
-  for (const auto& zone : served->zones()) {
-    if (std::ranges::equal(zone->view().apex(), options_.compile.suffix.folded().wire())) {
-      serials.in_force = zone->view().info().serial;
+  for (const auto& loaded : served->zones()) {
+    if (std::ranges::equal(loaded->view().apex(), options_.compile.suffix.folded().wire())) {
+      zone.serial = loaded->view().info().serial;
     }
   }
-  serials.next = std::max(serials.next, serials.in_force + 1);
+  next = std::max(next, zone.serial + 1);
   const auto current = publisher_.directory().current();
   if (!current || served->generation() != *current) {
-    return serials;
+    return zone;
   }
   const auto manifest = publisher_.directory().manifest(*current, publisher_.public_key());
   if (!manifest) {
-    return serials;
+    return zone;
   }
   for (const snapshot::ManifestSegment& segment : manifest->segments) {
     if (segment.kind == snapshot::SegmentKind::zone && segment.apex == options_.compile.suffix) {
-      serials.in_force_hash = segment.hash.to_text();
+      zone.hash = segment.hash.to_text();
     }
   }
-  return serials;
+  return zone;
 }
 
 Result<Coordinator::Built> Coordinator::compile_now() {
@@ -113,39 +113,46 @@ Result<Coordinator::Built> Coordinator::compile_now() {
     return sets.at(id);
   };
   const address::IpSet allowed = policy::allowed_addresses(records, set_of);
-  compile::Input input;
-  input.devices = *devices;
-  for (const policy::ListDefinition& definition : policy::shared_lists(records)) {
+  compile::ZoneInput input{.apex = options_.compile.suffix, .account = 0, .lists = {}};
+  const auto definitions = policy::shared_lists(records);
+  for (const policy::ListDefinition& definition : definitions) {
     compile::ListInput list;
-    list.definition = definition;
-    list.content = policy::compose(definition, set_of, allowed,
-                                   {.length4 = options_.compile.expand4_from_length,
-                                    .length6 = options_.compile.expand6_from_length});
+    list.label = definition.name;
+    list.tier_mask = 1u << static_cast<unsigned>(definition.tier);
+    list.content = std::make_shared<policy::ListContent>(
+        policy::compose(definition, set_of, allowed,
+                        {.length4 = options_.compile.expand4_from_length,
+                         .length6 = options_.compile.expand6_from_length}));
     for (const std::string& feed : definition.feeds) {
       list.changed = std::max(list.changed, changed[feed]);
     }
     input.lists.push_back(std::move(list));
   }
-  auto compiled = compile::compile(input, options_.compile, serials_in_force());
-  if (!compiled) {
-    return std::unexpected(compiled.error());
+  uint32_t next_serial = 1;
+  const compile::ZoneMemory before = zone_in_force(next_serial);
+  auto compiled = compile::compile_zone(
+      input, {.settings = options_.compile, .next_serial = next_serial}, before);
+  auto access = compile::compile_access(*devices);
+  if (!compiled || !access) {
+    return std::unexpected(compiled ? access.error() : compiled.error());
   }
   for (size_t i = 0; i < input.lists.size(); ++i) {
     const compile::ListInput& list = input.lists[i];
     const compile::CompiledList& made = compiled->lists[i];
-    const address::IpSet& out = list.content.taken_out_protected;
-    built.catalogue.lists.push_back({.name = made.name,
-                                     .kind = std::string(to_string(list.definition.kind)),
-                                     .tier = list.definition.tier,
-                                     .feeds = list.definition.feeds,
+    const address::IpSet& out = list.content->taken_out_protected;
+    built.catalogue.lists.push_back({.name = made.label,
+                                     .kind = std::string(to_string(definitions[i].kind)),
+                                     .tier = definitions[i].tier,
+                                     .feeds = definitions[i].feeds,
                                      .address4_count = made.address4_count,
                                      .address6_count = made.address6_count,
                                      .prefix_only_count = made.prefix_only_count,
                                      .protected_prefix_count = prefix_count(out),
-                                     .domain_count = list.content.domains.size(),
+                                     .domain_count = list.content->domains.size(),
                                      .names = made.names});
   }
   built.compiled = std::move(*compiled);
+  built.access = std::move(*access);
   return built;
 }
 
@@ -199,6 +206,7 @@ Result<api::BuildReport> Coordinator::publish_built(const Built& built) {
   for (const compile::CompiledSegment& segment : built.compiled.segments) {
     files.push_back({segment.listed, segment.bytes});
   }
+  files.push_back({built.access.listed, built.access.bytes});
   const auto written = publisher_.write(files, std::time(nullptr));
   if (!written) {
     return std::unexpected(written.error());
@@ -211,7 +219,7 @@ Result<api::BuildReport> Coordinator::publish_built(const Built& built) {
       }
       return std::unexpected(done.error());
     }
-    newest_serial_ = std::max(newest_serial_, built.compiled.serial);
+    newest_serial_ = std::max(newest_serial_, built.compiled.memory.serial);
     clean_up();
   } else if (auto saved = save_catalogue(written->generation, built.catalogue); !saved) {
     return std::unexpected(saved.error());

@@ -83,13 +83,15 @@ class Coordinator final : public api::Operations {
     std::vector<api::ListInfo> lists;
   };
   struct Built {
-    compile::Compiled compiled;
+    compile::CompiledZone compiled;  // the shared zone
+    compile::CompiledSegment access;
     Catalogue catalogue;
   };
 
   // The build side; build_mutex_ is held.
   Result<Built> compile_now();
-  compile::Serials serials_in_force() const;
+  // Serial and hash of the zone in force; *next: what a changed one gets.
+  compile::ZoneMemory zone_in_force(uint32_t& next) const;
   Result<api::BuildReport> build_locked();
   Result<std::shared_ptr<const snapshot::Snapshot>> load(uint64_t generation);
   Result<api::BuildReport> publish_built(const Built& built);
