@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading what clients send. A type is one constexpr table of its keys; read_object() walks the
-// body against the table, so that "unknown key", "missing key" and "wrong type" are said in one
-// place and in one form.
+// Feeds and devices as clients send them, and what all readers share.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -16,25 +14,15 @@
 #include <vector>
 
 #include "controlplane/api/json.h"
+#include "controlplane/api/read_object.h"
 #include "zones/address/address.h"
 #include "zones/base/nearest.h"
 
 namespace merlon::api {
-namespace {
-
-constexpr size_t kQuotedSizeMax = 60;
-
-enum class Need : uint8_t { required, optional };
-
-template <class T>
-struct Field {
-  std::string_view key;
-  Need need;
-  Status (*read)(const Json& value, T& out);
-};
 
 // The value as sent, short enough for a message.
 std::string quoted(const Json& value) {
+  constexpr size_t kQuotedSizeMax = 60;
   if (value.is_structured()) {
     return value.is_array() ? "an array" : "an object";
   }
@@ -70,17 +58,6 @@ Status read_switch(const Json& value, bool& out) {
   return {};
 }
 
-template <std::unsigned_integral T>
-Status read_integer(const Json& value, T minimum, T maximum, T& out) {
-  if (!value.is_number_unsigned() || value.get<uint64_t>() < minimum ||
-      value.get<uint64_t>() > maximum) {
-    return fail(ErrorCode::invalid_argument, "must be an integer from {} to {}, not {}", minimum,
-                maximum, quoted(value));
-  }
-  out = static_cast<T>(value.get<uint64_t>());
-  return {};
-}
-
 Status read_tier(const Json& value, store::Tier& out) {
   if (!value.is_string() || !store::parse_tier(value.get<std::string>(), out)) {
     return fail(ErrorCode::invalid_argument,
@@ -96,6 +73,22 @@ Status read_direction(const Json& value, store::Direction& out) {
   }
   return {};
 }
+
+std::unexpected<Error> unknown_key(const std::string& key,
+                                   std::span<const std::string_view> known) {
+  const std::string name = quoted(Json(key));
+  if (known.empty()) {
+    return fail(ErrorCode::invalid_argument, "unknown key {}; this call takes no keys", name);
+  }
+  const std::string_view meant = nearest(key, known);
+  if (!meant.empty()) {
+    return fail(ErrorCode::invalid_argument, "unknown key {}; did you mean \"{}\"?", name, meant);
+  }
+  return fail(ErrorCode::invalid_argument, "unknown key {}; the keys are {}", name,
+              fmt::join(known, ", "));
+}
+
+namespace {
 
 // A source decides who is answered, so "192.0.2.1/24" is asked back instead of being widened.
 Status read_source(const Json& value, address::AnyPrefix& out) {
@@ -172,52 +165,6 @@ constexpr auto kDeviceFields = std::to_array<Field<Device>>({
 });
 
 #undef MERLON_READ
-
-std::unexpected<Error> unknown_key(const std::string& key,
-                                   std::span<const std::string_view> known) {
-  const std::string name = quoted(Json(key));
-  if (known.empty()) {
-    return fail(ErrorCode::invalid_argument, "unknown key {}; this call takes no keys", name);
-  }
-  const std::string_view meant = nearest(key, known);
-  if (!meant.empty()) {
-    return fail(ErrorCode::invalid_argument, "unknown key {}; did you mean \"{}\"?", name, meant);
-  }
-  return fail(ErrorCode::invalid_argument, "unknown key {}; the keys are {}", name,
-              fmt::join(known, ", "));
-}
-
-template <class T, size_t kCount>
-Result<T> read_object(const Json& json, const std::array<Field<T>, kCount>& fields) {
-  if (!json.is_object()) {
-    return fail(ErrorCode::invalid_argument, "the body must be a JSON object, not {}",
-                quoted(json));
-  }
-  std::vector<std::string_view> known;
-  for (const Field<T>& field : fields) {
-    known.push_back(field.key);
-  }
-  for (const auto& item : json.items()) {
-    if (std::find(known.begin(), known.end(), item.key()) == known.end()) {
-      return unknown_key(item.key(), known);
-    }
-  }
-  T out;
-  for (const Field<T>& field : fields) {
-    const auto found = json.find(field.key);
-    if (found == json.end()) {
-      if (field.need == Need::required) {
-        return fail(ErrorCode::invalid_argument, "missing key \"{}\"", field.key);
-      }
-      continue;
-    }
-    const Status read = field.read(*found, out);
-    if (!read) {
-      return in(fmt::format("\"{}\"", field.key), read.error());
-    }
-  }
-  return out;
-}
 
 }  // namespace
 

@@ -18,63 +18,10 @@
 
 #include "controlplane/api/exposition.h"
 #include "controlplane/api/observe.h"
+#include "controlplane/api/route.h"
 #include "zones/base/nearest.h"
 
 namespace merlon::api {
-namespace {
-
-// What a handler sees of a call that fits its route.
-struct Arguments {
-  Operations& operations;
-  std::vector<std::string> captured;           // the path's {parts}, decoded
-  std::map<std::string, std::string> queried;  // query parameters by name
-  Json body;
-
-  // "" when it was not given.
-  std::string query(const std::string& name) const {
-    const auto found = queried.find(name);
-    return found == queried.end() ? std::string() : found->second;
-  }
-};
-
-using Handler = Result<Json> (*)(const Arguments&);
-
-enum class Takes : uint8_t { nothing, object };
-
-struct Route {
-  std::string_view method;
-  std::string_view path;
-  Takes takes;
-  std::string_view query;  // its query parameters, as "value" (required) or "account? limit?"
-  int http_status;         // of a success
-  Handler handle;
-  std::string (*text)(Operations&) = nullptr;  // instead of `handle`, for what is no JSON
-};
-
-// {"schema_version":1, "<key>": value} of a Result.
-template <class T>
-Result<Json> wrap(std::string_view key, const Result<T>& result) {
-  if (!result) {
-    return std::unexpected(result.error());
-  }
-  Json json{{"schema_version", kSchemaVersion}};
-  json[std::string(key)] = to_json(*result);
-  return json;
-}
-
-template <class T>
-Result<Json> wrap(std::string_view key, const Result<std::vector<T>>& result) {
-  if (!result) {
-    return std::unexpected(result.error());
-  }
-  Json array = Json::array();
-  for (const T& item : *result) {
-    array.push_back(to_json(item));
-  }
-  Json json{{"schema_version", kSchemaVersion}};
-  json[std::string(key)] = std::move(array);
-  return json;
-}
 
 Result<Json> removed(std::string_view key, const std::string& name, const Status& status) {
   if (!status) {
@@ -84,6 +31,20 @@ Result<Json> removed(std::string_view key, const std::string& name, const Status
   json["removed"] = Json{{std::string(key), name}};
   return json;
 }
+
+Result<uint64_t> parse_count(std::string_view what, const std::string& text, uint64_t otherwise,
+                             uint64_t max) {
+  uint64_t count = otherwise;
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, count);
+  if (!text.empty() && (error != std::errc() || at != end || count == 0 || count > max)) {
+    return fail(ErrorCode::invalid_argument, "{} \"{}\": must be a number from 1 to {}", what, text,
+                max);
+  }
+  return count;
+}
+
+namespace {
 
 Result<uint64_t> parse_generation(const std::string& text) {
   uint64_t generation = 0;
@@ -149,19 +110,6 @@ Result<Json> from_dataplane(const Arguments& a, const std::string& command) {
   return wrap_plain("dataplane", ask_dataplane(a.operations, command));
 }
 
-// A decimal number from 1 to `max`; `otherwise` when the text is empty.
-Result<uint64_t> parse_count(std::string_view what, const std::string& text, uint64_t otherwise,
-                             uint64_t max) {
-  uint64_t count = otherwise;
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, count);
-  if (!text.empty() && (error != std::errc() || at != end || count == 0 || count > max)) {
-    return fail(ErrorCode::invalid_argument, "{} \"{}\": must be a number from 1 to {}", what, text,
-                max);
-  }
-  return count;
-}
-
 Result<Json> top_sources(const Arguments& a) {
   const auto limit = parse_count("limit", a.query("limit"), 20, 1000);
   return limit ? from_dataplane(a, fmt::format("top {}", *limit)) : std::unexpected(limit.error());
@@ -184,8 +132,6 @@ Result<Json> start_profile(const Arguments& a) {
   }
   return from_dataplane(a, fmt::format("profile {}", body["seconds"].get<uint64_t>()));
 }
-
-#define MERLON_HANDLE(...) [](const Arguments& a) -> Result<Json> { return __VA_ARGS__; }
 
 constexpr auto kRoutes = std::to_array<Route>({
     {"GET", "/v1/status", Takes::nothing, "", 200,
@@ -231,7 +177,9 @@ constexpr auto kRoutes = std::to_array<Route>({
      [](Operations& operations) { return metrics_text(operations, std::time(nullptr)); }},
 });
 
-#undef MERLON_HANDLE
+// In the order in which they are listed.
+constexpr auto kTables = std::to_array<std::span<const Route> (*)()>(
+    {[]() -> std::span<const Route> { return kRoutes; }, account_routes});
 
 int http_status_of(ErrorCode code) {
   switch (code) {
@@ -336,9 +284,18 @@ std::vector<QueryParameter> query_parameters(std::string_view text) {
   return parameters;
 }
 
+template <class Use>
+void for_each_route(Use&& use) {
+  for (const auto table : kTables) {
+    for (const Route& route : table()) {
+      use(route);
+    }
+  }
+}
+
 Reply no_such_path(std::string_view path) {
   Json routes = Json::array();
-  for (const Route& route : kRoutes) {
+  for_each_route([&routes](const Route& route) {
     std::string line = fmt::format("{} {}", route.method, route.path);
     char before = '?';
     for (const QueryParameter& parameter : query_parameters(route.query)) {
@@ -346,7 +303,7 @@ Reply no_such_path(std::string_view path) {
       before = '&';
     }
     routes.push_back(std::move(line));
-  }
+  });
   Reply reply = error_reply(
       404, "not_found",
       fmt::format("there is no path {}; \"routes\" lists those that exist", path.substr(0, 200)));
@@ -393,7 +350,13 @@ Status read_query(const Route& route, std::string_view query,
 
 Reply run(Operations& operations, const Route& route, std::vector<std::string> captured,
           const Call& call) {
-  Arguments arguments{operations, std::move(captured), {}, Json::object()};
+  Json details;
+  Arguments arguments{.operations = operations,
+                      .captured = std::move(captured),
+                      .queried = {},
+                      .body = Json::object(),
+                      .text = std::nullopt,
+                      .error_details = details};
   const size_t query_at = std::min(call.target.find('?'), call.target.size());
   const std::string_view query_text =
       call.target.substr(std::min(query_at + 1, call.target.size()));
@@ -408,8 +371,10 @@ Reply run(Operations& operations, const Route& route, std::vector<std::string> c
                  .text = route.text(operations),
                  .content_type = std::string(kExpositionContentType)};
   }
-  if (route.method == "POST") {
-    if (!call.body.empty()) {
+  if (route.method != "GET") {
+    if (route.takes == Takes::json_or_text && call.content_type.starts_with("text/plain")) {
+      arguments.text = call.body;
+    } else if (!call.body.empty()) {
       Result<Json> body = parse_json(call.body);
       if (!body) {
         return refused(body.error());
@@ -425,7 +390,11 @@ Reply run(Operations& operations, const Route& route, std::vector<std::string> c
   }
   Result<Json> result = route.handle(arguments);
   if (!result) {
-    return refused(result.error());
+    Reply reply = refused(result.error());
+    for (auto& [key, value] : details.items()) {
+      reply.body["error"][key] = std::move(value);
+    }
+    return reply;
   }
   return Reply{.http_status = route.http_status, .body = std::move(*result), .allow = ""};
 }
@@ -445,15 +414,21 @@ Reply answer(Operations& operations, const Call& call) {
     const std::string_view path = call.target.substr(0, call.target.find('?'));
     const std::string_view method = call.method == "HEAD" ? "GET" : call.method;
     std::vector<std::string_view> allowed;
-    for (const Route& route : kRoutes) {
-      std::optional<std::vector<std::string>> captured = matched(route.path, path);
-      if (!captured) {
-        continue;
-      }
-      if (route.method == method) {
-        return run(operations, route, std::move(*captured), call);
+    const Route* wanted = nullptr;
+    std::vector<std::string> captured;
+    for_each_route([&](const Route& route) {
+      std::optional<std::vector<std::string>> parts = matched(route.path, path);
+      if (!parts) {
+        return;
       }
       allowed.push_back(route.method);
+      if (route.method == method && wanted == nullptr) {
+        wanted = &route;
+        captured = std::move(*parts);
+      }
+    });
+    if (wanted != nullptr) {
+      return run(operations, *wanted, std::move(captured), call);
     }
     if (allowed.empty()) {
       return no_such_path(path);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The REST API without HTTP: a call goes in, a reply comes out. The table in routes.cc is the one
-// place that says which paths exist. A success is {"schema_version":1, "<what>": ..}; an error is
+// The REST API without HTTP: a call goes in, a reply comes out. The tables in routes.cc and
+// account_routes.cc are the places that say which paths exist. A success is {"schema_version":1,
+// "<what>": ..}; an error is
 // {"schema_version":1, "error":{"code","message"}}, where the code is an ErrorCode's name or, for
 // faults of the HTTP request itself, one of method_not_allowed, too_large, length_required and
 // unsupported_media_type.
@@ -18,6 +19,7 @@ struct Call {
   std::string_view method;  // "GET", "POST", ..; "HEAD" is answered like "GET"
   std::string_view target;  // as in the request line: percent-encoded path, ?, query
   std::string_view body;
+  std::string_view content_type = {};
 };
 
 struct Reply {

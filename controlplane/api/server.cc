@@ -115,8 +115,10 @@ void set_handlers(UnixHttpServer& http, Operations& operations) {
           return true;
         });
         if (complete) {
-          fill(answer(operations,
-                      {.method = request.method, .target = request.target, .body = body}),
+          fill(answer(operations, {.method = request.method,
+                                   .target = request.target,
+                                   .body = body,
+                                   .content_type = request.get_header_value("Content-Type")}),
                response);
         } else if (response.status < 400) {
           response.status = 400;  // the error handler adds the words

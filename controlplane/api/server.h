@@ -13,8 +13,9 @@
 
 namespace merlon::api {
 
-// Feeds are fetched by the control plane, never uploaded: bodies are small.
-inline constexpr size_t kBodySizeMax = size_t{1} << 20;
+// Feeds are fetched by the control plane, never uploaded; the largest bodies are entries of own
+// lists, a hundred thousand at once.
+inline constexpr size_t kBodySizeMax = size_t{8} << 20;
 
 struct ServerOptions {
   std::string socket_path;

@@ -163,6 +163,7 @@ void Coordinator::run_refresher() {
         return;
       }
     }
+    expire_entries();
     for (const std::string& id : due_feeds()) {
       if (stop_now_) {
         return;

@@ -67,6 +67,28 @@ class Coordinator final : public api::Operations {
   Result<std::vector<store::Device>> devices() override;
   Result<store::Device> add_device(const store::Device& device) override;
   Status remove_device(const std::string& name) override;
+  Result<std::vector<store::Account>> accounts() override;
+  Result<store::Account> account(const std::string& name) override;
+  Result<store::Account> add_account(const store::Account& account) override;
+  Result<store::Account> replace_account(const store::Account& account) override;
+  Status remove_account(const std::string& name, const store::RemoveAccount& options) override;
+  Result<std::vector<store::CustomList>> lists_of(const std::string& account) override;
+  Result<store::CustomList> list_of(const std::string& account, const std::string& name) override;
+  Result<store::CustomList> add_list(const store::CustomList& list) override;
+  Status remove_list(const std::string& account, const std::string& name) override;
+  Result<store::EntryPage> entries_of(const std::string& account, const std::string& list,
+                                      const store::EntryRange& range) override;
+  Result<store::EntryReport> add_entries(const std::string& account, const std::string& list,
+                                         std::span<const store::CustomEntry> entries,
+                                         store::OnFault on_fault) override;
+  Result<store::EntryReport> remove_entries(const std::string& account, const std::string& list,
+                                            std::span<const std::string> values,
+                                            store::OnFault on_fault) override;
+  Result<std::vector<store::Policy>> policies_of(const std::string& account) override;
+  Result<store::Policy> policy(const std::string& account, const std::string& name) override;
+  Result<store::Policy> add_policy(const store::Policy& policy) override;
+  Result<store::Policy> replace_policy(const store::Policy& policy) override;
+  Status remove_policy(const std::string& account, const std::string& name) override;
   Result<std::vector<api::SnapshotInfo>> snapshots() override;
   Result<api::BuildReport> build_snapshot() override;
   Result<api::BuildReport> activate_snapshot(uint64_t generation) override;
@@ -119,6 +141,9 @@ class Coordinator final : public api::Operations {
   std::vector<std::string> due_feeds() const;
   std::mutex& mutex_of_feed(const std::string& id);
   void changed();
+  template <class T>
+  T told(T result);
+  void expire_entries();
 
   store::Store& store_;
   publish::Publisher& publisher_;

@@ -64,6 +64,10 @@ std::vector<std::string> reserved_list_names() {
   return names;
 }
 
+bool owns_name(std::string_view list, std::string_view name) {
+  return name == list || owns_as_part(list, name);
+}
+
 std::string list_name_conflict(std::span<const std::string> existing, std::string_view candidate) {
   for (const std::string& name : existing) {
     if (name == candidate) {

@@ -72,6 +72,9 @@ inline constexpr auto kCategoryNames = std::to_array<std::string_view>({
 // Names that no feed may take: kOwnLabels and every category.
 std::vector<std::string> reserved_list_names();
 
+// Whether `name` is that of the list or of a part that it has or may come to have.
+bool owns_name(std::string_view list, std::string_view name);
+
 // Why a list called `candidate` cannot exist beside these names; "" when it can.
 std::string list_name_conflict(std::span<const std::string> existing, std::string_view candidate);
 

@@ -159,4 +159,27 @@ std::string protected_by(const address::Address& address) {
   return fmt::format("{}: {}", narrowest->prefix, narrowest->reason);
 }
 
+std::string protected_within(const address::AnyRange& range) {
+  const bool v4 = range.family == address::Family::v4;
+  if (v4 ? !protected_addresses().v4.overlaps(range.v4())
+         : !protected_addresses().v6.overlaps(range.v6())) {
+    return "";
+  }
+  const ProtectedEntry* widest = nullptr;
+  int widest_length = address::kWidth<address::Bits6> + 1;
+  for (const ProtectedEntry& entry : kEntries) {
+    const address::AnyPrefix prefix = prefix_of(entry);
+    if (prefix.family != range.family || prefix.length >= widest_length) {
+      continue;
+    }
+    const address::Bits6 last = v4 ? prefix.v4().range().last : prefix.v6().range().last;
+    if (prefix.bits <= range.last && range.first <= last) {
+      widest = &entry;
+      widest_length = prefix.length;
+    }
+  }
+  MERLON_ASSERT(widest != nullptr);
+  return fmt::format("{}: {}", widest->prefix, widest->reason);
+}
+
 }  // namespace merlon::policy

@@ -33,4 +33,7 @@ const address::IpSet& protected_addresses();
 // The narrowest entry that covers the address, "10.0.0.0/8: private use, RFC 1918"; else "".
 std::string protected_by(const address::Address& address);
 
+// The widest protected entry that the range meets, with the reason; "" when it meets none.
+std::string protected_within(const address::AnyRange& range);
+
 }  // namespace merlon::policy

@@ -223,7 +223,8 @@ Result<ApplySummary> Store::apply(const std::string& id, const FeedSet& set, con
                              .removed = changes.withdrawn_count(),
                              .unchanged = difference.unchanged_count()};
   const bool changed = summary.added != 0 || summary.removed != 0;
-  const Status written = changed ? impl_->commit(changes.batch())
+  Change change{.kind = Change::Kind::feed_set, .feed = id};
+  const Status written = changed ? impl_->commit(changes.batch(), {std::move(change)})
                                  : impl_->database->write(changes.batch(), Durability::synced);
   if (!written) {
     return in(context, written.error());
@@ -253,7 +254,7 @@ Status Store::remove_feed(const std::string& id, int64_t now) {
   if (!removed.ok()) {
     return database.failed(removed);
   }
-  return impl_->commit(changes.batch());
+  return impl_->commit(changes.batch(), {{.kind = Change::Kind::feed_definition, .feed = id}});
 }
 
 }  // namespace merlon::store

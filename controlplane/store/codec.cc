@@ -5,14 +5,13 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "controlplane/store/record.h"
 #include "zones/base/bytes.h"
 
 namespace merlon::store {
 namespace {
 
 using nlohmann::json;
-
-constexpr int kRecordVersion = 1;
 
 void append_be32(std::string& out, uint32_t number) {
   const Be32 bytes(number);
@@ -143,31 +142,6 @@ Device device_from(const json& j) {
     d.sources.push_back(*prefix);
   }
   return d;
-}
-
-// Parses a versioned record and lets `read` take it apart; whatever does not fit is corruption.
-template <class T, class Read>
-Result<T> decode_record(std::string_view text, Read read) {
-  try {
-    const json record = json::parse(text);
-    const int version = record.at("version");
-    if (version != kRecordVersion) {
-      return fail(ErrorCode::unsupported, "record version {}, this program reads version {}",
-                  version, kRecordVersion);
-    }
-    return read(record);
-  } catch (const std::exception& error) {
-    return fail(ErrorCode::corruption, "record is damaged: {}", error.what());
-  }
-}
-
-// The strict dump is the one place that tells whether a text is UTF-8.
-Result<std::string> dump_strictly(const json& record, std::string_view what) {
-  try {
-    return record.dump();
-  } catch (const json::exception&) {
-    return fail(ErrorCode::invalid_argument, "{}: a text is not valid UTF-8", what);
-  }
 }
 
 }  // namespace

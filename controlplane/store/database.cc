@@ -62,7 +62,7 @@ rocksdb::DBOptions database_options() {
 
 rocksdb::ColumnFamilyOptions column_options(std::string_view name,
                                             const std::shared_ptr<rocksdb::Cache>& cache) {
-  const bool large = name == "sets" || name == "indicators";
+  const bool large = name == "sets" || name == "indicators" || name == "entries";
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.cache_index_and_filter_blocks = true;
@@ -268,6 +268,7 @@ Status Database::check_schema() {
                 "run the newer program",
                 path_, version, kSchemaVersion);
   }
+  schema_version_ = version;
   return {};
 }
 

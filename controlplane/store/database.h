@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RocksDB as the store needs it: five column families under one directory, bounded memory, and
+// RocksDB as the store needs it: nine column families under one directory, bounded memory, and
 // every failure as an Error that names the directory and what to do.
 //
 // Recovery: the log is read with kTolerateCorruptedTailRecords. A torn end (the process was killed
@@ -23,11 +23,22 @@
 
 namespace merlon::store {
 
-enum class Column : uint8_t { feeds, sets, indicators, devices, meta };
-inline constexpr std::array<std::string_view, 5> kColumnNames = {"feeds", "sets", "indicators",
-                                                                 "devices", "meta"};
+enum class Column : uint8_t {
+  feeds,
+  sets,
+  indicators,
+  devices,
+  meta,
+  accounts,
+  lists,
+  entries,
+  policies
+};
+inline constexpr std::array<std::string_view, 9> kColumnNames = {
+    "feeds", "sets", "indicators", "devices", "meta", "accounts", "lists", "entries", "policies"};
 // Every file of the store is readable by this program and those of the same version number.
-inline constexpr uint64_t kSchemaVersion = 1;
+// Version 2 brought accounts, lists, entries and policies; upgrade.cc makes it of version 1.
+inline constexpr uint64_t kSchemaVersion = 2;
 inline constexpr std::string_view kSchemaKey = "schema";
 
 enum class Durability {
@@ -37,7 +48,8 @@ enum class Durability {
 
 class Database {
  public:
-  // Creates the directory (mode 0700) and the database when there is none. Errors: busy (another
+  // Creates the directory (mode 0700) and the database when there is none; an older one gets the
+  // columns that it lacks and keeps its schema version. Errors: busy (another
   // process has it open), unsupported (written by a newer version), corruption, io.
   static Result<std::unique_ptr<Database>> open(const std::string& path);
   ~Database();
@@ -45,6 +57,7 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   const std::string& path() const { return path_; }
+  uint64_t schema_version() const { return schema_version_; }  // of what is stored, at open()
   rocksdb::DB* rocks() const { return db_; }
   rocksdb::ColumnFamilyHandle* column(Column column) const {
     return columns_[static_cast<size_t>(column)];
@@ -71,6 +84,7 @@ class Database {
   Result<bool> is_empty() const;
 
   std::string path_;
+  uint64_t schema_version_ = kSchemaVersion;
   rocksdb::DB* db_ = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // all that the database has
   std::array<rocksdb::ColumnFamilyHandle*, kColumnNames.size()> columns_{};

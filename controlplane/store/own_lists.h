@@ -44,6 +44,8 @@ struct OwnValue {
 Result<OwnValue> parse_own_value(std::string_view text);
 // False when the bytes are not a key().
 bool decode_own_key(std::string_view key, OwnValue& out);
+// The same into a set, without making texts: ranges are cut into prefixes, a domain is appended.
+bool decode_own_set(std::string_view key, FeedSet& into);
 
 // Why one of many entries was refused.
 struct EntryFault {

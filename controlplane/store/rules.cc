@@ -3,6 +3,10 @@
 
 #include <algorithm>
 
+#include "controlplane/policy/profiles.h"
+#include "controlplane/store/own_lists.h"
+#include "zones/name/name.h"
+
 namespace merlon::store {
 namespace {
 
@@ -10,6 +14,8 @@ constexpr size_t kLabelSizeMax = 40;  // leaves room for the number of a split l
 constexpr size_t kTitleSizeMax = 200;
 constexpr size_t kUrlSizeMax = 2048;
 constexpr size_t kSourceCountMax = 1000;
+constexpr size_t kTargetCountMax = 100;
+constexpr size_t kNameCountMax = 1000;  // of feeds, categories or lists in one place
 
 bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
@@ -21,6 +27,109 @@ Status check_between(std::string_view what, T value, T low, T high) {
     return {};
   }
   return fail(ErrorCode::invalid_argument, "{} {} is outside {}..{}", what, value, low, high);
+}
+
+bool is_plain(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) >= ' ' && c != 0x7f; });
+}
+
+Status check_title(std::string_view title) {
+  if (is_plain(title) && title.size() <= kTitleSizeMax) {
+    return {};
+  }
+  return fail(ErrorCode::invalid_argument,
+              "title is longer than {} bytes or holds a control character", kTitleSizeMax);
+}
+
+// Names of other things: labels, each once, not too many.
+Status check_names(std::string_view what, const std::vector<std::string>& names) {
+  if (names.size() > kNameCountMax) {
+    return fail(ErrorCode::invalid_argument, "{} names, at most {} are possible: {}", names.size(),
+                kNameCountMax, what);
+  }
+  for (const std::string& name : names) {
+    if (auto good = check_label(what, name); !good) {
+      return good;
+    }
+    if (std::count(names.begin(), names.end(), name) > 1) {
+      return fail(ErrorCode::invalid_argument, "{} {} is named twice", what, name);
+    }
+  }
+  return {};
+}
+
+Status check_action(Action action, const Policy& policy) {
+  if (static_cast<unsigned>(action) > static_cast<unsigned>(Action::garden)) {
+    return fail(ErrorCode::invalid_argument, "action has no such value");
+  }
+  if (policy.kind == PolicyKind::ip && action != Action::nxdomain) {
+    return fail(ErrorCode::invalid_argument,
+                "action {}: an IP policy is a list of addresses and has no actions; leave it out "
+                "or make the policy a DNS policy",
+                to_string(action));
+  }
+  if (action == Action::garden && policy.garden.empty()) {
+    return fail(ErrorCode::invalid_argument,
+                "action garden needs the domain to send to: give garden");
+  }
+  return {};
+}
+
+Status check_target(const Target& target, const Policy& policy) {
+  Status checks[] = {
+      check_names("feed", target.feeds),
+      check_names("category", target.categories),
+      check_between<unsigned>("severity_min", target.severity_min, 0, 5),
+      check_between<unsigned>("confidence_min", target.confidence_min, 0, 100),
+      check_action(target.action, policy),
+  };
+  for (Status& check : checks) {
+    if (!check) {
+      return std::move(check);
+    }
+  }
+  return {};
+}
+
+Status check_garden(std::string_view garden) {
+  if (garden.empty()) {
+    return {};
+  }
+  const std::string_view host = garden.starts_with("*.") ? garden.substr(2) : garden;
+  const auto fault = name::host_name_fault(host);
+  if (fault.empty()) {
+    return {};
+  }
+  return fail(ErrorCode::invalid_argument, "garden \"{}\" is no domain ({})",
+              garden.substr(0, kTitleSizeMax), fault);
+}
+
+// What only policies of one kind have, and the profile that bounds the capacity.
+Status check_profile(const Policy& policy) {
+  const policy::Profile* profile = policy::find_profile(policy.profile);
+  if (profile == nullptr) {
+    return fail(ErrorCode::invalid_argument,
+                "there is no profile \"{}\"; `merlonctl policy profiles` lists them",
+                policy.profile.substr(0, kLabelSizeMax));
+  }
+  if (policy.kind == PolicyKind::dns) {
+    if (profile != policy::find_profile("") || policy.capacity != 0) {
+      return fail(ErrorCode::invalid_argument,
+                  "profile and capacity are what firewalls can take of an IP policy; a DNS policy "
+                  "has neither");
+    }
+    return {};
+  }
+  if (!policy.garden.empty()) {
+    return fail(ErrorCode::invalid_argument, "garden is for DNS policies");
+  }
+  if (profile->capacity != 0 && policy.capacity > profile->capacity) {
+    return fail(ErrorCode::invalid_argument,
+                "capacity {} is more than profile {} takes, which is {}", policy.capacity,
+                profile->name, profile->capacity);
+  }
+  return {};
 }
 
 Status check_url(std::string_view url) {
@@ -85,13 +194,6 @@ Status check_label(std::string_view what, std::string_view text) {
 }
 
 Status check_definition(const FeedDefinition& definition) {
-  const bool plain_title =
-      std::all_of(definition.title.begin(), definition.title.end(),
-                  [](char c) { return static_cast<unsigned char>(c) >= ' ' && c != 0x7f; });
-  if (!plain_title || definition.title.size() > kTitleSizeMax) {
-    return fail(ErrorCode::invalid_argument,
-                "title is longer than {} bytes or holds a control character", kTitleSizeMax);
-  }
   if (static_cast<unsigned>(definition.direction) > static_cast<unsigned>(Direction::allow) ||
       static_cast<unsigned>(definition.tier) > static_cast<unsigned>(Tier::operator_)) {
     return fail(ErrorCode::invalid_argument, "direction or tier has no such value");
@@ -100,6 +202,7 @@ Status check_definition(const FeedDefinition& definition) {
     return fail(ErrorCode::invalid_argument, "format is empty or too long; \"auto\" is good");
   }
   Status checks[] = {
+      check_title(definition.title),
       check_label("feed id", definition.id),
       check_url(definition.url),
       check_label("category", definition.category),
@@ -141,6 +244,75 @@ Status check_device(const Device& device) {
                     address::to_text(device.sources[i]));
       }
     }
+  }
+  return {};
+}
+
+Status check_account(const Account& account) {
+  if (static_cast<unsigned>(account.tier) > static_cast<unsigned>(Tier::operator_)) {
+    return fail(ErrorCode::invalid_argument, "tier has no such value");
+  }
+  if (auto good = check_label("account", account.name); !good) {
+    return good;
+  }
+  return check_title(account.title);
+}
+
+Status check_list(const CustomList& list) {
+  if (static_cast<unsigned>(list.direction) > static_cast<unsigned>(Direction::allow)) {
+    return fail(ErrorCode::invalid_argument, "direction has no such value");
+  }
+  if (auto good = check_label("list name", list.name); !good) {
+    return good;
+  }
+  return check_title(list.title);
+}
+
+Status check_policy(const Policy& policy) {
+  if (static_cast<unsigned>(policy.kind) > static_cast<unsigned>(PolicyKind::dns)) {
+    return fail(ErrorCode::invalid_argument, "kind has no such value");
+  }
+  if (policy.targets.empty() && policy.lists.empty()) {
+    return fail(ErrorCode::invalid_argument,
+                "policy {} names neither a target nor a list, so it would hold nothing",
+                policy.name);
+  }
+  if (policy.targets.size() > kTargetCountMax) {
+    return fail(ErrorCode::invalid_argument, "policy {} has {} targets, at most {} are possible",
+                policy.name, policy.targets.size(), kTargetCountMax);
+  }
+  for (size_t i = 0; i < policy.targets.size(); ++i) {
+    if (auto good = check_target(policy.targets[i], policy); !good) {
+      return in(fmt::format("target {}", i + 1), good.error());
+    }
+  }
+  Status checks[] = {
+      check_label("policy name", policy.name),
+      check_title(policy.title),
+      check_names("list", policy.lists),
+      check_action(policy.list_action, policy),
+      check_garden(policy.garden),
+      check_profile(policy),
+  };
+  for (Status& check : checks) {
+    if (!check) {
+      return std::move(check);
+    }
+  }
+  return {};
+}
+
+Status check_entry(const CustomEntry& entry, int64_t now) {
+  if (!is_plain(entry.comment) || entry.comment.size() > kCommentSizeMax) {
+    return fail(ErrorCode::invalid_argument,
+                "the comment is longer than {} bytes or holds a control character",
+                kCommentSizeMax);
+  }
+  if (entry.expires != 0 && entry.expires <= now) {
+    return fail(ErrorCode::invalid_argument, "it would have expired already");
+  }
+  if (entry.expires >= UINT32_MAX) {
+    return fail(ErrorCode::invalid_argument, "it expires after 2106; leave the expiry out");
   }
   return {};
 }

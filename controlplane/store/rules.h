@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a definition or a device must fulfil before it is stored. Errors are invalid_argument and
-// say which field, what it holds and what would be right.
+// What a definition, a device, an account, a list or a policy must fulfil before it is stored, as
+// far as it says so itself; what depends on other things in the store is checked there. Errors are
+// invalid_argument and say which field, what it holds and what would be right.
 #pragma once
 
 #include <string>
@@ -16,5 +17,10 @@ Status check_label(std::string_view what, std::string_view text);
 
 Status check_definition(const FeedDefinition& definition);
 Status check_device(const Device& device);
+Status check_account(const Account& account);
+Status check_list(const CustomList& list);
+Status check_policy(const Policy& policy);
+// Comment and expiry of an entry.
+Status check_entry(const CustomEntry& entry, int64_t now);
 
 }  // namespace merlon::store

@@ -11,25 +11,19 @@
 #include "controlplane/store/store_impl.h"
 
 namespace merlon::store {
-namespace {
-
-constexpr char kSourceKeyMark = '/';
-
-std::string source_key(const address::AnyPrefix& source) {
-  return kSourceKeyMark + indicator_key(source);
-}
-
-std::string account_key(std::string_view account) {
-  return fmt::format("account/{}", account);
-}
-
 void put_number(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* meta, std::string_view key,
                 uint64_t number) {
   // A batch of a few entries cannot exceed its limit, the only way in which Put fails.
   batch.Put(meta, slice(key), fmt::format("{}", number)).PermitUncheckedError();
 }
 
-}  // namespace
+std::string end_of(std::string prefix) {
+  while (static_cast<uint8_t>(prefix.back()) == 0xff) {
+    prefix.pop_back();
+  }
+  prefix.back() = static_cast<char>(static_cast<uint8_t>(prefix.back()) + 1);
+  return prefix;
+}
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Store::~Store() = default;
@@ -43,6 +37,10 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path) {
   if (auto loaded = impl->load_numbers(); !loaded) {
     return std::unexpected(loaded.error());
   }
+  if (auto upgraded = impl->upgrade(); !upgraded) {
+    return in(fmt::format("upgrade of the store {}", path), upgraded.error());
+  }
+  impl->changes.start(impl->revision);
   return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
 
@@ -71,7 +69,8 @@ Status Store::Impl::load_numbers() {
   revision = *stored_revision;
   for (const auto& [key, number] :
        {std::pair{kNextFeedKey, &next.feed}, std::pair{kNextDeviceKey, &next.device},
-        std::pair{kNextAccountKey, &next.account}}) {
+        std::pair{kNextAccountKey, &next.account}, std::pair{kNextListKey, &next.list},
+        std::pair{kNextPolicyKey, &next.policy}}) {
     const auto stored = load_number(key, 1);
     if (!stored) {
       return std::unexpected(stored.error());
@@ -128,6 +127,30 @@ Status Store::Impl::put_feed(rocksdb::WriteBatch& batch, const StoredFeed& feed)
   return put.ok() ? Status{} : database->failed(put);
 }
 
+namespace {
+
+// A list and an account's zone would be one name: <list>.<suffix> and <account>.<suffix>.
+Status check_accounts_keep_names(const Database& database, const FeedDefinition& definition) {
+  for (const std::string& list : {definition.id, definition.category}) {
+    auto kept = for_each_in(database, Column::accounts, list, end_of(list),
+                            [&](std::string_view account, std::string_view) -> Status {
+                              if (!policy::owns_name(list, account)) {
+                                return {};
+                              }
+                              return fail(ErrorCode::conflict,
+                                          "feed {}: the names of its list {} would include that of "
+                                          "account {}; choose another",
+                                          definition.id, list, account);
+                            });
+    if (!kept) {
+      return kept;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Status Store::Impl::check_list_names(const FeedDefinition& definition) const {
   const auto feeds = load_feeds({});
   if (!feeds) {
@@ -161,14 +184,15 @@ Status Store::Impl::check_list_names(const FeedDefinition& definition) const {
   if (!conflict.empty()) {
     return fail(ErrorCode::conflict, "feed {}: {}; choose another id", definition.id, conflict);
   }
-  return {};
+  return check_accounts_keep_names(*database, definition);
 }
 
-Status Store::Impl::commit(rocksdb::WriteBatch& batch) {
+Status Store::Impl::commit(rocksdb::WriteBatch& batch, std::vector<Change> changed) {
   const uint64_t grown = revision.load() + 1;
   put_number(batch, database->column(Column::meta), kRevisionKey, grown);
   auto written = database->write(batch, Durability::synced);
   if (written) {
+    changes.add(grown, std::move(changed));  // first: who sees the revision finds its changes
     revision.store(grown);
   }
   return written;
@@ -202,7 +226,8 @@ Status Store::add_feed(const FeedDefinition& definition) {
   if (!named.ok()) {
     return impl_->database->failed(named);
   }
-  if (auto written = impl_->commit(batch); !written) {
+  Change change{.kind = Change::Kind::feed_definition, .feed = definition.id};
+  if (auto written = impl_->commit(batch, {std::move(change)}); !written) {
     return written;
   }
   ++impl_->next.feed;
@@ -221,15 +246,17 @@ Status Store::replace_feed(const FeedDefinition& definition) {
   if (feed->record.definition == definition) {
     return {};
   }
-  if (auto free = impl_->check_list_names(definition); !free) {
-    return in("replace feed", free.error());
+  if (definition.category != feed->record.definition.category) {  // else no name is new
+    if (auto free = impl_->check_list_names(definition); !free) {
+      return in("replace feed", free.error());
+    }
   }
   feed->record.definition = definition;
   rocksdb::WriteBatch batch;
   if (auto put = impl_->put_feed(batch, *feed); !put) {
     return in("replace feed", put.error());
   }
-  return impl_->commit(batch);
+  return impl_->commit(batch, {{.kind = Change::Kind::feed_definition, .feed = definition.id}});
 }
 
 Result<FeedRecord> Store::feed(const std::string& id) const {
@@ -272,144 +299,12 @@ Status Store::set_feed_state(const std::string& id, const FeedState& state) {
   return impl_->database->write(batch, Durability::process);
 }
 
-Status Store::Impl::check_source_free(const Device& device) const {
-  std::vector<std::string> keys;
-  keys.reserve(device.sources.size());
-  for (const address::AnyPrefix& source : device.sources) {
-    keys.push_back(source_key(source));
-  }
-  const auto owners = database->get_many(Column::devices, keys);
-  if (!owners) {
-    return std::unexpected(owners.error());
-  }
-  for (size_t i = 0; i < keys.size(); ++i) {
-    if ((*owners)[i]) {
-      return fail(ErrorCode::conflict, "source {} belongs to device {}; remove it there first",
-                  address::to_text(device.sources[i]), *(*owners)[i]);
-    }
-  }
-  return {};
-}
-
-Result<uint32_t> Store::Impl::account_number(const std::string& account, Numbers& numbers,
-                                             rocksdb::WriteBatch& batch) const {
-  const std::string key = account_key(account);
-  const auto known = load_number(key, 0);
-  if (!known) {
-    return std::unexpected(known.error());
-  }
-  if (*known > std::numeric_limits<uint32_t>::max()) {
-    return database->damaged(fmt::format("account {} has the number {}", account, *known));
-  }
-  if (*known != 0) {
-    return static_cast<uint32_t>(*known);
-  }
-  const uint32_t number = numbers.account++;
-  put_number(batch, database->column(Column::meta), key, number);
-  put_number(batch, database->column(Column::meta), kNextAccountKey, numbers.account);
-  return number;
-}
-
-Result<Device> Store::Impl::load_device(const std::string& name) const {
-  const auto text = database->get(Column::devices, name);
-  if (!text) {
-    return std::unexpected(text.error());
-  }
-  // A name that begins with '/' would be a source's entry.
-  if (!*text || name.starts_with(kSourceKeyMark)) {
-    return fail(ErrorCode::not_found, "there is no device {}", name);
-  }
-  auto device = decode_device(**text);
-  if (!device) {
-    return in(fmt::format("store {}: device {}", database->path(), name), device.error());
-  }
-  return device;
-}
-
-Result<Device> Store::add_device(Device device, int64_t now) {
-  if (auto good = check_device(device); !good) {
-    return in("add device", good.error());
-  }
-  const std::lock_guard lock(impl_->writing);
-  const auto present = impl_->database->get(Column::devices, device.name);
-  if (!present) {
-    return std::unexpected(present.error());
-  }
-  if (*present) {
-    return fail(ErrorCode::conflict, "add device: there is a device {} already", device.name);
-  }
-  if (auto free = impl_->check_source_free(device); !free) {
-    return in(fmt::format("add device {}", device.name), free.error());
-  }
-  rocksdb::WriteBatch batch;
-  Impl::Numbers numbers = impl_->next;
-  const auto account_number = impl_->account_number(device.account, numbers, batch);
-  if (!account_number) {
-    return std::unexpected(account_number.error());
-  }
-  device.created = now;
-  device.number = numbers.device++;
-  device.account_number = *account_number;
-  const auto text = encode_device(device);
-  if (!text) {
-    return in("add device", text.error());
-  }
-  put_number(batch, impl_->database->column(Column::meta), kNextDeviceKey, numbers.device);
-  rocksdb::ColumnFamilyHandle* devices = impl_->database->column(Column::devices);
-  auto put = batch.Put(devices, slice(device.name), slice(*text));
-  for (size_t i = 0; put.ok() && i < device.sources.size(); ++i) {
-    put = batch.Put(devices, source_key(device.sources[i]), slice(device.name));
-  }
-  if (!put.ok()) {
-    return impl_->database->failed(put);
-  }
-  if (auto written = impl_->commit(batch); !written) {
-    return std::unexpected(written.error());
-  }
-  impl_->next = numbers;
-  return device;
-}
-
-Status Store::remove_device(const std::string& name) {
-  const std::lock_guard lock(impl_->writing);
-  const auto device = impl_->load_device(name);
-  if (!device) {
-    return in("remove device", device.error());
-  }
-  rocksdb::WriteBatch batch;
-  rocksdb::ColumnFamilyHandle* devices = impl_->database->column(Column::devices);
-  auto removed = batch.Delete(devices, slice(name));
-  for (size_t i = 0; removed.ok() && i < device->sources.size(); ++i) {
-    removed = batch.Delete(devices, source_key(device->sources[i]));
-  }
-  if (!removed.ok()) {
-    return impl_->database->failed(removed);
-  }
-  return impl_->commit(batch);
-}
-
-Result<std::vector<Device>> Store::devices() const {
-  std::vector<Device> devices;
-  const std::string first_name(1, kSourceKeyMark + 1);  // names begin with a letter or a digit
-  const std::unique_ptr<rocksdb::Iterator> at(
-      impl_->database->rocks()->NewIterator({}, impl_->database->column(Column::devices)));
-  for (at->Seek(first_name); at->Valid(); at->Next()) {
-    auto device = decode_device(at->value().ToStringView());
-    if (!device) {
-      return in(
-          fmt::format("store {}: device {}", impl_->database->path(), at->key().ToStringView()),
-          device.error());
-    }
-    devices.push_back(std::move(*device));
-  }
-  if (!at->status().ok()) {
-    return impl_->database->failed(at->status());
-  }
-  return devices;
-}
-
 uint64_t Store::revision() const {
   return impl_->revision.load();
+}
+
+std::optional<std::vector<Change>> Store::changes_since(uint64_t revision) const {
+  return impl_->changes.since(revision);
 }
 
 }  // namespace merlon::store

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is inside a Store, for its own sources: store.cc (definitions, devices, numbers), apply.cc
-// (sets and history), lookup.cc (reading).
+// What is inside a Store, for its own sources: store.cc (definitions, numbers), devices.cc,
+// apply.cc (sets and history), lookup.cc (reading), accounts.cc, lists.cc, entries.cc, policies.cc,
+// upgrade.cc.
 //
-// Keys beside those of codec.h: `feeds` and `devices` are keyed by id and by name, devices also by
-// "/" and the indicator key of a source prefix (value: the device's name; '/' is in no name).
-// `meta`: "schema", "revision", "next/feed", "next/device", "next/account" in decimal text,
-// "feed/" feed number -> id, which outlives the feed for its history, and "account/" name ->
-// number.
+// Keys beside those of codec.h and account_codec.h: `feeds` and `devices` are keyed by id and by
+// name; devices also by "/" and the indicator key of a source prefix (value: the device's name) and
+// by "." account(4) name (value: ""); '/' and '.' are in no name.
+// `meta`: "schema", "revision", "next/feed", "next/device", "next/account", "next/list",
+// "next/policy" in decimal text, "feed/" feed number -> id, which outlives the feed for its
+// history, and, of databases that were of version 1, "account/" name -> number of accounts whose
+// devices were all gone: should one come back, it has its number.
 #pragma once
 
 #include <rocksdb/snapshot.h>
@@ -19,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/store/account_codec.h"
 #include "controlplane/store/codec.h"
 #include "controlplane/store/database.h"
 #include "controlplane/store/store.h"
@@ -70,6 +74,8 @@ struct Store::Impl {
     uint32_t feed = 1;
     uint32_t device = 1;
     uint32_t account = 1;
+    uint32_t list = 1;
+    uint32_t policy = 1;
   };
 
   explicit Impl(std::unique_ptr<Database> opened) : database(std::move(opened)) {}
@@ -78,6 +84,7 @@ struct Store::Impl {
   std::mutex writing;  // held by every method that writes, from its first read on
   std::atomic<uint64_t> revision{0};
   Numbers next;
+  ChangeLog changes;
 
   Status load_numbers();
   Result<uint64_t> load_number(std::string_view key, uint64_t otherwise) const;
@@ -91,13 +98,40 @@ struct Store::Impl {
   // conflict when the definition's names would collide with lists of other feeds.
   Status check_list_names(const FeedDefinition& definition) const;
 
-  // Writes the batch together with the next revision.
-  Status commit(rocksdb::WriteBatch& batch);
+  // Writes the batch together with the next revision; `changed` is what it changes.
+  Status commit(rocksdb::WriteBatch& batch, std::vector<Change> changed);
 
   Status check_source_free(const Device& device) const;
-  // The account's number; takes a new one into the batch when the account is new.
-  Result<uint32_t> account_number(const std::string& account, Numbers& numbers,
-                                  rocksdb::WriteBatch& batch) const;
+  Status put_device(rocksdb::WriteBatch& batch, const Device& device) const;
+  Status delete_device(rocksdb::WriteBatch& batch, const Device& device) const;
+  Result<std::vector<Device>> load_devices_of(uint32_t account) const;
+
+  Result<Account> load_account(const std::string& name) const;  // not_found
+  Status put_account(rocksdb::WriteBatch& batch, const Account& account) const;
+  // A new account with its number, in the batch. conflict: check_account_name.
+  Result<Account> make_account(Account account, Numbers& numbers, rocksdb::WriteBatch& batch) const;
+  Status remove_contents(rocksdb::WriteBatch& batch, const Account& account,
+                         const RemoveAccount& options) const;
+  // conflict when a shared list has or may come to have this name.
+  Status check_account_name(const std::string& name) const;
+  // not_found: no account, or it has no such list or policy.
+  Result<CustomList> load_list(const std::string& account, const std::string& name) const;
+  Result<Policy> load_policy(const std::string& account, const std::string& name) const;
+  Result<std::vector<CustomList>> load_lists(uint32_t first_account, uint64_t end_account) const;
+  Result<std::vector<Policy>> load_policies(uint32_t first_account, uint64_t end_account) const;
+  Status put_list(rocksdb::WriteBatch& batch, const CustomList& list) const;
+  Status put_policy(rocksdb::WriteBatch& batch, const Policy& policy) const;
+  // conflict when the account has a list or a policy whose names meet those of this one, or is
+  // itself named as a shared list.
+  Status check_owned_name(const Account& account, const std::string& name) const;
+  Status check_policy_names(const Policy& policy) const;
+  // The list with all its entries.
+  Status delete_list(rocksdb::WriteBatch& batch, const CustomList& list) const;
+  Status remove_entry(rocksdb::WriteBatch& batch, uint32_t list, std::string_view value_key,
+                      std::string_view stored) const;
+  Result<std::vector<ExpiredEntries>> expire_some(int64_t now);
+
+  Status upgrade();  // to this program's schema version
 
   Result<std::vector<Observation>> observations(const std::vector<std::string>& keys,
                                                 const std::vector<std::string>& values) const;
@@ -108,8 +142,40 @@ inline constexpr std::string_view kRevisionKey = "revision";
 inline constexpr std::string_view kNextFeedKey = "next/feed";
 inline constexpr std::string_view kNextDeviceKey = "next/device";
 inline constexpr std::string_view kNextAccountKey = "next/account";
+inline constexpr std::string_view kNextListKey = "next/list";
+inline constexpr std::string_view kNextPolicyKey = "next/policy";
 inline std::string feed_number_key(uint32_t number) {
   return "feed/" + big_endian(number);
+}
+
+inline std::string known_account_key(std::string_view name) {
+  return fmt::format("account/{}", name);
+}
+// Key of the devices of an account, up to their names.
+inline std::string device_of_account_key(uint32_t account) {
+  return "." + big_endian(account);
+}
+// The first key that does not begin with `prefix`, for prefixes that are not all 0xff.
+std::string end_of(std::string prefix);
+
+void put_number(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* meta, std::string_view key,
+                uint64_t number);
+
+// Calls use(key, value) for every entry from `first` up to `end`, in order, until it fails.
+template <class Use>
+Status for_each_in(const Database& database, Column column, std::string_view first,
+                   std::string_view end, Use&& use) {
+  rocksdb::ReadOptions options;
+  const rocksdb::Slice end_slice = slice(end);
+  options.iterate_upper_bound = &end_slice;
+  const std::unique_ptr<rocksdb::Iterator> at(
+      database.rocks()->NewIterator(options, database.column(column)));
+  for (at->Seek(slice(first)); at->Valid(); at->Next()) {
+    if (Status used = use(at->key().ToStringView(), at->value().ToStringView()); !used) {
+      return used;
+    }
+  }
+  return at->status().ok() ? Status{} : database.failed(at->status());
 }
 
 }  // namespace merlon::store

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "tests/support/fake_begin.h"
 #include "zones/address/address.h"
 #include "zones/address/range_set.h"
 #include "zones/base/bytes.h"
@@ -25,21 +26,6 @@ constexpr size_t kExamplesMax = 10;
 constexpr size_t kExampleSizeMax = 120;
 // What no list may hold, as in every real set-up.
 constexpr std::string_view kNeverBlock[] = {"10.0.0.0/8", "127.0.0.0/8", "192.168.0.0/16", "::1"};
-
-bool is_label(const std::string& text) {
-  return !text.empty() && text.size() <= 40 && text.front() != '-' && text.back() != '-' &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-         });
-}
-
-Status check_label(std::string_view what, const std::string& text) {
-  if (!is_label(text)) {
-    return fail(ErrorCode::invalid_argument, "{} \"{}\": must be 1 to 40 of a-z, 0-9 and inner -",
-                what, text);
-  }
-  return {};
-}
 
 address::AnyPrefix parsed(std::string_view text) {
   return address::parse_prefix(text).value();
@@ -213,14 +199,6 @@ Status FakeOperations::injected() {
   }
   return {};
 }
-
-// Every operation begins with the lock and with what a test put in its way.
-#define MERLON_BEGIN()                           \
-  const std::lock_guard lock(mutex_);            \
-  if (const Status ready = injected(); !ready) { \
-    return std::unexpected(ready.error());       \
-  }                                              \
-  static_cast<void>(0)
 
 Result<FakeOperations::Feed*> FakeOperations::find_feed(const std::string& id) {
   const auto found = feeds_.find(id);
@@ -452,8 +430,7 @@ Result<store::Device> FakeOperations::add_device(const store::Device& device) {
   store::Device stored = device;
   stored.created = clock_();
   stored.number = ++device_number_;
-  const auto account = accounts_.emplace(device.account, accounts_.size() + 1).first;
-  stored.account_number = account->second;
+  stored.account_number = account_named(device.account).account.number;
   devices_[device.name] = stored;
   ++revision_;
   return stored;

@@ -45,6 +45,28 @@ class FakeOperations : public api::Operations {
   Result<std::vector<store::Device>> devices() override;
   Result<store::Device> add_device(const store::Device& device) override;
   Status remove_device(const std::string& name) override;
+  Result<std::vector<store::Account>> accounts() override;
+  Result<store::Account> account(const std::string& name) override;
+  Result<store::Account> add_account(const store::Account& account) override;
+  Result<store::Account> replace_account(const store::Account& account) override;
+  Status remove_account(const std::string& name, const store::RemoveAccount& options) override;
+  Result<std::vector<store::CustomList>> lists_of(const std::string& account) override;
+  Result<store::CustomList> list_of(const std::string& account, const std::string& name) override;
+  Result<store::CustomList> add_list(const store::CustomList& list) override;
+  Status remove_list(const std::string& account, const std::string& name) override;
+  Result<store::EntryPage> entries_of(const std::string& account, const std::string& list,
+                                      const store::EntryRange& range) override;
+  Result<store::EntryReport> add_entries(const std::string& account, const std::string& list,
+                                         std::span<const store::CustomEntry> entries,
+                                         store::OnFault on_fault) override;
+  Result<store::EntryReport> remove_entries(const std::string& account, const std::string& list,
+                                            std::span<const std::string> values,
+                                            store::OnFault on_fault) override;
+  Result<std::vector<store::Policy>> policies_of(const std::string& account) override;
+  Result<store::Policy> policy(const std::string& account, const std::string& name) override;
+  Result<store::Policy> add_policy(const store::Policy& policy) override;
+  Result<store::Policy> replace_policy(const store::Policy& policy) override;
+  Status remove_policy(const std::string& account, const std::string& name) override;
   Result<std::vector<api::SnapshotInfo>> snapshots() override;
   Result<api::BuildReport> build_snapshot() override;
   Result<api::BuildReport> activate_snapshot(uint64_t generation) override;
@@ -66,7 +88,20 @@ class FakeOperations : public api::Operations {
     uint64_t name_count() const;
   };
 
+  struct OwnList {
+    store::CustomList list;
+    std::map<std::string, store::CustomEntry> entries;  // by key
+  };
+  struct Account {
+    store::Account account;
+    std::map<std::string, OwnList> lists;
+    std::map<std::string, store::Policy> policies;
+  };
+
   // All with mutex_ held.
+  Result<Account*> find_account(const std::string& name);
+  Result<OwnList*> find_list(const std::string& account, const std::string& name);
+  Account& account_named(const std::string& name);  // made when there is none
   Status injected();
   Result<Feed*> find_feed(const std::string& id);
   void apply(Feed& feed, store::FeedSet set, api::RefreshReport& report, int64_t now);
@@ -86,7 +121,10 @@ class FakeOperations : public api::Operations {
   std::map<std::string, Feed> feeds_;
   std::vector<store::Observation> observations_;
   std::map<std::string, store::Device> devices_;
-  std::map<std::string, uint32_t> accounts_;
+  std::map<std::string, Account> accounts_;
+  uint32_t account_number_ = 0;
+  uint32_t list_number_ = 0;
+  uint32_t policy_number_ = 0;
   std::map<uint64_t, Snapshot> snapshots_;
   uint64_t current_ = 0;
   uint32_t device_number_ = 0;

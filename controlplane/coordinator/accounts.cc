@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Accounts, their own lists and policies: the store's word, and the builder's when it changed.
+#include <spdlog/spdlog.h>
+
+#include <ctime>
+
+#include "controlplane/coordinator/coordinator.h"
+
+namespace merlon::coordinator {
+
+// `result` is handed on; the builder hears of it when it is good.
+template <class T>
+T Coordinator::told(T result) {
+  if (result) {
+    changed();
+  }
+  return result;
+}
+
+Result<std::vector<store::Account>> Coordinator::accounts() {
+  return store_.accounts();
+}
+
+Result<store::Account> Coordinator::account(const std::string& name) {
+  return store_.account(name);
+}
+
+Result<store::Account> Coordinator::add_account(const store::Account& account) {
+  return told(store_.add_account(account, std::time(nullptr)));
+}
+
+Result<store::Account> Coordinator::replace_account(const store::Account& account) {
+  return told(store_.replace_account(account));
+}
+
+Status Coordinator::remove_account(const std::string& name, const store::RemoveAccount& options) {
+  auto removed = told(store_.remove_account(name, options));
+  if (removed) {
+    spdlog::info("account {} removed{}", name, options.with_contents ? " with all it had" : "");
+  }
+  return removed;
+}
+
+Result<std::vector<store::CustomList>> Coordinator::lists_of(const std::string& account) {
+  return store_.lists_of(account);
+}
+
+Result<store::CustomList> Coordinator::list_of(const std::string& account,
+                                               const std::string& name) {
+  return store_.list(account, name);
+}
+
+Result<store::CustomList> Coordinator::add_list(const store::CustomList& list) {
+  return told(store_.add_list(list, std::time(nullptr)));
+}
+
+Status Coordinator::remove_list(const std::string& account, const std::string& name) {
+  return told(store_.remove_list(account, name));
+}
+
+Result<store::EntryPage> Coordinator::entries_of(const std::string& account,
+                                                 const std::string& list,
+                                                 const store::EntryRange& range) {
+  return store_.entries_of(account, list, range);
+}
+
+Result<store::EntryReport> Coordinator::add_entries(const std::string& account,
+                                                    const std::string& list,
+                                                    std::span<const store::CustomEntry> entries,
+                                                    store::OnFault on_fault) {
+  return told(store_.add_entries(account, list, entries,
+                                 {.now = std::time(nullptr), .on_fault = on_fault}));
+}
+
+Result<store::EntryReport> Coordinator::remove_entries(const std::string& account,
+                                                       const std::string& list,
+                                                       std::span<const std::string> values,
+                                                       store::OnFault on_fault) {
+  return told(store_.remove_entries(account, list, values,
+                                    {.now = std::time(nullptr), .on_fault = on_fault}));
+}
+
+Result<std::vector<store::Policy>> Coordinator::policies_of(const std::string& account) {
+  return store_.policies_of(account);
+}
+
+Result<store::Policy> Coordinator::policy(const std::string& account, const std::string& name) {
+  return store_.policy(account, name);
+}
+
+Result<store::Policy> Coordinator::add_policy(const store::Policy& policy) {
+  return told(store_.add_policy(policy, std::time(nullptr)));
+}
+
+Result<store::Policy> Coordinator::replace_policy(const store::Policy& policy) {
+  return told(store_.replace_policy(policy, std::time(nullptr)));
+}
+
+Status Coordinator::remove_policy(const std::string& account, const std::string& name) {
+  return told(store_.remove_policy(account, name));
+}
+
+void Coordinator::expire_entries() {
+  const auto expired = store_.expire_entries(std::time(nullptr));
+  if (!expired) {
+    spdlog::error("{}", expired.error().message);
+    return;
+  }
+  for (const store::ExpiredEntries& one : *expired) {
+    spdlog::info("list {} of account {}: {} entries have expired", one.list, one.account,
+                 one.removed);
+  }
+  if (!expired->empty()) {
+    changed();
+  }
+}
+
+}  // namespace merlon::coordinator
