@@ -137,7 +137,8 @@ Result<Builder::Build> Builder::build(int64_t now) {
   return build;
 }
 
-// Zones whose lists take the same stand beside each other, so that equal contents are composed once.
+// Zones whose lists take the same stand beside each other, so that equal contents are composed
+// once.
 Status Builder::compile_accounts(int64_t now, Build& build) {
   std::vector<PlannedZone> planned;
   const std::set<uint32_t> numbers = pending_.accounts;
@@ -224,8 +225,7 @@ std::vector<Result<compile::CompiledZone>> Builder::compile(std::span<const Plan
       }
       const auto before = zones_.find(zones[i].apex);
       results[i] = compile::compile_zone(
-          input,
-          {.settings = options_.compile, .next_serial = serial, .signer = options_.signer},
+          input, {.settings = options_.compile, .next_serial = serial, .signer = options_.signer},
           before == zones_.end() ? kNothing : before->second.memory);
     }
   };
@@ -252,7 +252,9 @@ Status Builder::compile_batch(std::span<PlannedZone> zones, int64_t now, Build& 
       continue;
     }
     // A list that does not fit its names is its account's affair; keys and the like are not.
-    if (zone.account == 0 || results[i].error().code != ErrorCode::invalid_argument) {
+    const ErrorCode code = results[i].error().code;
+    const bool own_fault = code == ErrorCode::invalid_argument || code == ErrorCode::conflict;
+    if (zone.account == 0 || !own_fault) {
       return in(fmt::format("zone {}", zone.apex.to_text()), results[i].error());
     }
     problems_[zone.account] = results[i].error().message;
@@ -314,8 +316,8 @@ Status Builder::compile_access(Build& build) {
   if (!compiled) {
     return in("devices", compiled.error());
   }
-  if (auto stored = publisher_.store({{.listed = compiled->listed, .bytes = compiled->bytes}},
-                                     build.stored);
+  if (auto stored =
+          publisher_.store({{.listed = compiled->listed, .bytes = compiled->bytes}}, build.stored);
       !stored) {
     return stored;
   }

@@ -4,9 +4,10 @@
 // by side, and names all other segments by hash. What a build has compiled is on disk before the
 // next zones are begun, so a cold start holds the bytes of some hundred lists and not of all.
 //
-// What is remembered of a zone (its chunks, its serial) is kept over a restart by a log (zone_log.h)
-// and the generation in force. An account whose zone cannot be compiled keeps the one it had, and
-// problems() says why; no other account waits for it. Not thread-safe: builds never overlap.
+// What is remembered of a zone (its chunks, its serial) is kept over a restart by a log
+// (zone_log.h) and the generation in force. An account whose zone cannot be compiled keeps the one
+// it had, and problems() says why; no other account waits for it. Not thread-safe: builds never
+// overlap.
 #pragma once
 
 #include <cstdint>

@@ -72,15 +72,14 @@ Result<Builder::PlannedList> Builder::plan_policy(const AccountInputs& inputs,
   const policy::Profile* profile = policy::find_profile(policy.profile);
   const auto at = static_cast<size_t>(&policy - inputs.policies.data());
   PlannedList list;
-  list.input = {
-      .label = policy.name,
-      .tier_mask = 0,
-      .content = nullptr,
-      .addresses4_per_name =
-          std::min(profile->addresses4_per_name, options_.compile.addresses4_per_name),
-      .addresses6_per_name =
-          std::min(profile->addresses6_per_name, options_.compile.addresses6_per_name),
-      .changed = std::max(policy.created, inputs_.changed_of(inputs.policy_feeds[at]))};
+  list.input = {.label = policy.name,
+                .tier_mask = 0,
+                .content = nullptr,
+                .addresses4_per_name =
+                    std::min(profile->addresses4_per_name, options_.compile.addresses4_per_name),
+                .addresses6_per_name =
+                    std::min(profile->addresses6_per_name, options_.compile.addresses6_per_name),
+                .changed = std::max(policy.created, inputs_.changed_of(inputs.policy_feeds[at]))};
   for (const policy::OwnList& own : inputs.lists) {
     if (std::ranges::find(policy.lists, own.list.name) != policy.lists.end()) {
       list.input.changed = std::max(list.input.changed, own.list.changed);
@@ -95,8 +94,7 @@ Result<Builder::PlannedList> Builder::plan_policy(const AccountInputs& inputs,
 }
 
 // One list per policy for addresses, and one per block list of the account's own that has any.
-Result<Builder::PlannedZone> Builder::plan_account(const AccountInputs& inputs,
-                                                   int64_t now) const {
+Result<Builder::PlannedZone> Builder::plan_account(const AccountInputs& inputs, int64_t now) const {
   PlannedZone zone;
   zone.account = inputs.account.number;
   auto apex = options_.compile.suffix.child(inputs.account.name);

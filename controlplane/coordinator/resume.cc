@@ -2,6 +2,7 @@
 // What the builder remembers over a restart.
 #include <spdlog/spdlog.h>
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -31,11 +32,12 @@ std::string encode(const Remembered& zone) {
   for (const api::ListInfo& list : zone.lists) {
     lists.push_back(list_to_json(list));
   }
-  std::string text = Json{{"account", zone.account},
-                          {"names", zone.name_count},
-                          {"segments", zone.segments},
-                          {"lists", std::move(lists)}}
-                         .dump();
+  std::string text = Json{
+      {"account", zone.account},
+      {"names", zone.name_count},
+      {"segments", zone.segments},
+      {"lists",
+       std::move(lists)}}.dump();
   text.push_back('\0');
   return text + zone.memory;
 }
@@ -133,8 +135,11 @@ void Builder::resume(const snapshot::Manifest& in_force, const snapshot::Snapsho
     const bool in_step = memory->hash == zone.memory.hash;
     newest_serial_ = std::max(newest_serial_, memory->serial);
     // Of another generation (a rollback, a crash before it was written): the chunks still help.
-    memory->serial = zone.memory.serial;
-    memory->hash = zone.memory.hash;
+    if (!in_step) {
+      memory->serial = zone.memory.serial;
+      memory->hash = zone.memory.hash;
+      memory->content.clear();
+    }
     zone.memory = std::move(*memory);
     zone.lists = std::move(remembered->lists);
     known += in_step ? 1u : 0u;
