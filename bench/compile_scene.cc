@@ -146,7 +146,10 @@ Status add_account(store::Store& store, unsigned number) {
   if (auto added = store.add_device(device, kNow); !added) {
     return std::unexpected(added.error());
   }
-  if (auto added = store.add_list({.account = device.account, .name = "own"}, kNow); !added) {
+  store::CustomList list;
+  list.account = device.account;
+  list.name = "own";
+  if (auto added = store.add_list(list, kNow); !added) {
     return std::unexpected(added.error());
   }
   const std::array<store::CustomEntry, 1> entries{store::CustomEntry{

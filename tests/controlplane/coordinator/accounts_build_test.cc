@@ -22,7 +22,11 @@ class AccountZones : public CoordinatorTest {
   }
   void add_list(const std::string& account, const std::string& list,
                 store::Direction direction = store::Direction::block) {
-    ASSERT_GOOD(store_->add_list({.account = account, .name = list, .direction = direction}, 1000));
+    store::CustomList made;
+    made.account = account;
+    made.name = list;
+    made.direction = direction;
+    ASSERT_GOOD(store_->add_list(made, 1000));
   }
   void add_entry(const std::string& account, const std::string& list, const std::string& value,
                  int64_t expires = 0) {
