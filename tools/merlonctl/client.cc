@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kAnswerSizeMax = size_t{256} << 20;
 constexpr size_t kSocketPathSizeMax = 107;
+constexpr size_t kShownBodyMax = 10'000;
 
 struct Received {
   std::string text;
@@ -44,6 +45,10 @@ std::unexpected<Failure> refused(long http_status, const Json& answer) {
                                  fmt::format("{}: {}", code, error->value("message", "")), answer});
 }
 
+std::string text_of(const Json& body) {
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
 
 std::string escaped(std::string_view text) {
@@ -61,31 +66,48 @@ std::string escaped(std::string_view text) {
 }
 
 Outcome<Json> Client::get(const std::string& target) const {
-  return send("GET", target, "");
+  return send("GET", target, {});
 }
 
 Outcome<Json> Client::post(const std::string& target, const Json& body) const {
-  return send("POST", target, body.dump(-1, ' ', false, Json::error_handler_t::replace));
+  return send("POST", target, {.text = text_of(body)});
+}
+
+Outcome<Json> Client::put(const std::string& target, const Json& body) const {
+  return send("PUT", target, {.text = text_of(body)});
 }
 
 Outcome<Json> Client::remove(const std::string& target) const {
-  return send("DELETE", target, "");
+  return send("DELETE", target, {});
 }
 
-Outcome<Json> Client::send(const char* method, const std::string& target,
-                           const std::string& body) const {
+Outcome<Json> Client::remove(const std::string& target, const Json& body) const {
+  return send("DELETE", target, {.text = text_of(body)});
+}
+
+Outcome<Json> Client::send_lines(const char* method, const std::string& target,
+                                 const std::string& lines) const {
+  return send(method, target, {.text = lines, .type = "text/plain"});
+}
+
+Outcome<Json> Client::send(const char* method, const std::string& target, const Body& body) const {
   const std::string& socket = options_.socket_path;
   if (socket.empty() || socket.size() > kSocketPathSizeMax) {
     return usage_error(fmt::format("--socket \"{}\": the path must have 1 to {} bytes", socket,
                                    kSocketPathSizeMax));
   }
   if (options_.dry_run && std::strcmp(method, "GET") != 0) {
-    print(fmt::format("would send {} {}{}{}\n", method, target, body.empty() ? "" : " ", body));
+    print(fmt::format("would send {} {}{}{}\n", method, target, body.text.empty() ? "" : " ",
+                      body.text.size() <= kShownBodyMax
+                          ? body.text
+                          : fmt::format("with {} bytes", body.text.size())));
     return std::unexpected(Failure{Exit::ok, "", {}});
   }
   const std::unique_ptr<CURL, void (*)(CURL*)> curl(curl_easy_init(), curl_easy_cleanup);
   const std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers(
-      curl_slist_append(curl_slist_append(nullptr, "Content-Type: application/json"), "Expect:"),
+      curl_slist_append(
+          curl_slist_append(nullptr, fmt::format("Content-Type: {}", body.type).c_str()),
+          "Expect:"),
       curl_slist_free_all);
   Received received;
   curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
@@ -98,10 +120,12 @@ Outcome<Json> Client::send(const char* method, const std::string& target,
   curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, receive);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &received);
   curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.get());
-  if (std::strcmp(method, "POST") == 0) {
-    curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
-    curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body.c_str());
-  } else {
+  if (std::strcmp(method, "POST") == 0 || !body.text.empty()) {
+    curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE_LARGE,
+                     static_cast<curl_off_t>(body.text.size()));
+    curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body.text.c_str());
+  }
+  if (std::strcmp(method, "POST") != 0) {
     curl_easy_setopt(curl.get(), CURLOPT_CUSTOMREQUEST, method);
   }
   const CURLcode code = curl_easy_perform(curl.get());

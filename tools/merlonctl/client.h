@@ -24,10 +24,19 @@ class Client {
   // Exit::unreachable with the socket's path and what to do.
   Outcome<Json> get(const std::string& target) const;
   Outcome<Json> post(const std::string& target, const Json& body = Json::object()) const;
+  Outcome<Json> put(const std::string& target, const Json& body) const;
   Outcome<Json> remove(const std::string& target) const;
+  Outcome<Json> remove(const std::string& target, const Json& body) const;
+  // `method` with a body of plain lines.
+  Outcome<Json> send_lines(const char* method, const std::string& target,
+                           const std::string& lines) const;
 
  private:
-  Outcome<Json> send(const char* method, const std::string& target, const std::string& body) const;
+  struct Body {
+    std::string text;
+    const char* type = "application/json";
+  };
+  Outcome<Json> send(const char* method, const std::string& target, const Body& body) const;
 
   ClientOptions options_;
 };

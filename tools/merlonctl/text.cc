@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <ctime>
+#include <fstream>
 #include <limits>
 #include <utility>
 
@@ -44,6 +47,17 @@ std::optional<int64_t> parse_time(const Json& time) {
     return std::nullopt;
   }
   return timegm(&utc);
+}
+
+std::string time_text(int64_t unix_seconds) {
+  const std::time_t time = unix_seconds;
+  std::tm utc{};
+  std::array<char, 32> text{};
+  if (gmtime_r(&time, &utc) == nullptr ||
+      std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc) == 0) {
+    return "";
+  }
+  return text.data();
 }
 
 std::string age_text(const Json& time, int64_t now) {
@@ -93,6 +107,45 @@ std::string joined(const Json& strings, std::string_view separator) {
   for (const Json& item : strings) {
     text += text.empty() ? "" : separator;
     text += item.get<std::string>();
+  }
+  return text;
+}
+
+std::string number_text(const Json& object, const char* key) {
+  return fmt::format("{}", object.at(key).get<uint64_t>());
+}
+
+std::optional<std::vector<std::string>> parse_names(std::string_view text) {
+  std::vector<std::string> names;
+  while (true) {
+    const size_t comma = text.find(',');
+    const std::string_view name = text.substr(0, comma);
+    if (name.empty()) {
+      return std::nullopt;
+    }
+    names.emplace_back(name);
+    if (comma == std::string_view::npos) {
+      return names;
+    }
+    text.remove_prefix(comma + 1);
+  }
+}
+
+Outcome<std::string> read_input(const std::string& path) {
+  constexpr uint64_t kSizeMax = uint64_t{256} << 20;
+  // Opened by name either way, so that a pipe works as a file does.
+  const std::string name = path == "-" ? "/dev/stdin" : path;
+  std::ifstream file(name, std::ios::binary);
+  std::string text;
+  std::array<char, 65536> part{};
+  while (file.read(part.data(), part.size()), file.gcount() > 0) {
+    text.append(part.data(), static_cast<size_t>(file.gcount()));
+    if (text.size() > kSizeMax) {
+      return failed(fmt::format("{} is larger than {}", path, size_text(kSizeMax)));
+    }
+  }
+  if (!file.eof()) {
+    return failed(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
   }
   return text;
 }

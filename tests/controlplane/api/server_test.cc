@@ -213,7 +213,7 @@ TEST_F(ApiServer, BodyAtTheLimitIsReadAndAboveItIsRefused) {
     const Answer answer = ask(path_, {"POST", "/v1/feeds", fits + " ", {expect}});
     EXPECT_EQ(answer.http_status, 413) << expect;
     EXPECT_EQ(answer.body()["error"]["code"], "too_large");
-    EXPECT_EQ(answer.body()["error"]["message"], "the body may have at most 1048576 bytes");
+    EXPECT_EQ(answer.body()["error"]["message"], "the body may have at most 8388608 bytes");
   }
 }
 

@@ -90,10 +90,10 @@ TEST_F(StoreAccounts, NameOfASharedListIsRefusedBothWays) {
   // A list `acme` would need acme1 for its second part.
   EXPECT_FAILS(store->add_feed(definition("acme")), conflict, HasSubstr("account acme1"));
   EXPECT_GOOD(store->add_feed(definition("acme1x")));
-  feed = definition("other");
+  feed = definition("another");
   feed.category = "acme2";
   EXPECT_FAILS(store->add_feed(feed), conflict, HasSubstr("acme2"));
-  EXPECT_GOOD(store->add_feed(definition("other")));
+  EXPECT_GOOD(store->add_feed(definition("another")));
   EXPECT_FAILS(store->replace_feed(feed), conflict, HasSubstr("acme2"));
   EXPECT_GOOD(store->remove_account("acme1"));
   EXPECT_GOOD(store->remove_account("acme2"));
@@ -155,7 +155,8 @@ TEST_F(StoreAccounts, NobodyReadsTheThingsOfAnother) {
     const CustomList list = store->list(name, "bad").value();
     EXPECT_EQ(list.account, name);
     EXPECT_EQ(list.account_number, number);
-    for (const CustomList& one : store->lists_of(name).value()) {
+    const auto lists = store->lists_of(name).value();
+    for (const CustomList& one : lists) {
       EXPECT_EQ(one.account, name);
     }
     EXPECT_EQ(values_of(name, "bad"),
@@ -199,12 +200,14 @@ TEST_F(StoreAccounts, AllListsAndPoliciesComeByAccountNumberAndName) {
     EXPECT_GOOD(store->add_policy(ip_policy(name, "p", {"one"}), 1));
   }
   std::vector<std::string> names;
-  for (const CustomList& list : store->lists().value()) {
+  const auto lists = store->lists().value();
+  for (const CustomList& list : lists) {
     names.push_back(list.account + "/" + list.name);
   }
   EXPECT_THAT(names, ElementsAre("zulu/one", "zulu/two", "acme/one", "acme/two"));
   names.clear();
-  for (const Policy& policy : store->policies().value()) {
+  const auto policies = store->policies().value();
+  for (const Policy& policy : policies) {
     names.push_back(policy.account);
   }
   EXPECT_THAT(names, ElementsAre("zulu", "acme"));

@@ -139,7 +139,7 @@ TEST_F(StoreChanges, FollowerMissesNothing) {
     const auto changes = store->changes_since(followed);
     ASSERT_TRUE(changes.has_value());
     for (const Change& change : *changes) {
-      count += seen.at(change.list) ? 0 : 1;
+      count += seen.at(change.list) ? 0u : 1u;
       seen.at(change.list) = true;
     }
     followed = revision;

@@ -239,9 +239,9 @@ void set_schema(const std::string& path, const std::string& version) {
 
 TEST_F(StoreDamage, NewerSchemaIsUnsupported) {
   store.reset();
-  set_schema(directory.store(), "2");
+  set_schema(directory.store(), "3");
   EXPECT_FAILS(Store::open(directory.store()), unsupported,
-               AllOf(HasSubstr(directory.store()), HasSubstr("version 2"), HasSubstr("newer")));
+               AllOf(HasSubstr(directory.store()), HasSubstr("version 3"), HasSubstr("newer")));
 }
 
 TEST_F(StoreDamage, NewerSchemaWithAColumnUnknownHereIsUnsupportedToo) {
@@ -250,7 +250,7 @@ TEST_F(StoreDamage, NewerSchemaWithAColumnUnknownHereIsUnsupportedToo) {
     auto database = Database::open(directory.store());
     ASSERT_TRUE(database.has_value());
     rocksdb::ColumnFamilyHandle* handle = nullptr;
-    ASSERT_TRUE((*database)->rocks()->CreateColumnFamily({}, "policies", &handle).ok());
+    ASSERT_TRUE((*database)->rocks()->CreateColumnFamily({}, "from-later", &handle).ok());
     ASSERT_TRUE((*database)->rocks()->DestroyColumnFamilyHandle(handle).ok());
   }
   set_schema(directory.store(), "17");

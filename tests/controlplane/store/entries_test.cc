@@ -74,7 +74,7 @@ TEST_F(StoreEntries, WhatIsNoValueIsRefusedWithTheReason) {
       {"5.0.0.0/33", "prefix length"},
       {"example", "single label"},
       {"*.com", "single label"},
-      {"*", "single label"},
+      {"*", "no host name"},
       {"*.*.example.com", "no host name"},
       {"bad.*.example", "no host name"},
       {"-bad.example", "hyphen"},

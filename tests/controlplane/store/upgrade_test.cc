@@ -100,7 +100,7 @@ TEST_F(StoreUpgrade, AccountNamedAsASharedListStaysButGetsNoNamesOfItsOwn) {
   EXPECT_GOOD(store->add_device(device("a1", "acme", {"5.5.5.5"}), 30));
   EXPECT_GOOD(store->remove_account("acme", {.with_contents = true}));
   EXPECT_GOOD(store->add_feed(definition("acme")));
-  EXPECT_GOOD(store->add_device(device("a1", "other", {"5.5.5.5"}), 30));
+  EXPECT_GOOD(store->add_device(device("a1", "bolt", {"5.5.5.5"}), 30));
   Device stored = store->devices()->at(0);
   turn_into_version_1({{"acme", 2}});
   {
