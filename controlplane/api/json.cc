@@ -124,6 +124,7 @@ Json to_json(const ListInfo& list) {
               {"prefix_only_count", list.prefix_only_count},
               {"protected_prefix_count", list.protected_prefix_count},
               {"domain_count", list.domain_count},
+              {"fallen_off_count", list.fallen_off_count},
               {"names", list.names}};
 }
 
@@ -163,6 +164,7 @@ Json to_json(const ControlPlaneStatus& status) {
               {"tcp_generation", status.tcp_generation},
               {"suffix", status.suffix},
               {"last_build_error", status.last_build_error},
+              {"problems", status.problems},
               {"dataplane", status.dataplane}};
 }
 

@@ -35,6 +35,7 @@ struct ListInfo {
   uint64_t prefix_only_count = 0;       // too wide for A/AAAA: in APL and counted in TXT
   uint64_t protected_prefix_count = 0;  // prefixes taken out by the never-block net
   uint64_t domain_count = 0;
+  uint64_t fallen_off_count = 0;   // addresses for which the devices have no room
   std::vector<std::string> names;  // full names with dot: basic.merlon.internal., basic1...
 };
 
@@ -78,7 +79,9 @@ struct ControlPlaneStatus {
   uint64_t tcp_generation = 0;  // what DNS over TCP serves
   std::string suffix;
   std::string last_build_error;  // "" when the last build went well
-  std::string dataplane;         // "serving generation N" or the reason why not
+  // Accounts whose zone cannot be compiled as it should be, and why; the others are up to date.
+  std::vector<std::string> problems;
+  std::string dataplane;  // "serving generation N" or the reason why not
 };
 
 // Queries over TCP of one subject, by its numbers.

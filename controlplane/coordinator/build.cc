@@ -9,7 +9,6 @@
 
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/feeds/parse.h"
-#include "controlplane/policy/lists.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -45,151 +44,47 @@ std::string fault_of_reply(const std::string& reply, uint64_t generation) {
   return fmt::format("not an answer to load: \"{}\"", feeds::printable(reply, kReplyShownMax));
 }
 
-// The fewest prefixes that cover the set: an IPv6 address count says nothing to anybody.
-uint64_t prefix_count(const address::IpSet& set) {
-  uint64_t count = 0;
-  const auto one_more = [&count](auto) { ++count; };
-  set.v4.for_each_prefix(one_more);
-  set.v6.for_each_prefix(one_more);
-  return count;
-}
-
 }  // namespace
 
-compile::ZoneMemory Coordinator::zone_in_force(uint32_t& next) const {
-  compile::ZoneMemory zone;
-  // After a rollback the serial in force is not the newest one that somebody may have seen.
-  next = std::max(static_cast<uint32_t>(std::time(nullptr)), newest_serial_ + 1);
-  const auto served = slot_.get();
-  if (served == nullptr) {
-    return zone;
-  }
-  for (const auto& loaded : served->zones()) {
-    if (std::ranges::equal(loaded->view().apex(), options_.compile.suffix.folded().wire())) {
-      zone.serial = loaded->view().info().serial;
-    }
-  }
-  next = std::max(next, zone.serial + 1);
-  const auto current = publisher_.directory().current();
-  if (!current || served->generation() != *current) {
-    return zone;
-  }
-  const auto manifest = publisher_.directory().manifest(*current, publisher_.public_key());
-  if (!manifest) {
-    return zone;
-  }
-  for (const snapshot::ManifestSegment& segment : manifest->segments) {
-    if (segment.kind == snapshot::SegmentKind::zone && segment.apex == options_.compile.suffix) {
-      zone.hash = segment.hash.to_text();
-    }
-  }
-  return zone;
-}
-
-Result<Coordinator::Built> Coordinator::compile_now() {
-  Built built;
-  built.catalogue.revision = store_.revision();
-  const auto stored = store_.feeds();
-  const auto devices = store_.devices();
-  if (!stored || !devices) {
-    return std::unexpected(stored ? devices.error() : stored.error());
-  }
-  std::vector<store::FeedRecord> records;
-  std::map<std::string, store::FeedSet> sets;
-  std::map<std::string, int64_t> changed;
-  for (const store::FeedRecord& record : *stored) {
-    auto set = store_.set_of(record.definition.id);
-    if (!set && set.error().code == ErrorCode::not_found) {
-      continue;  // removed this moment; the build that follows that change sees it whole
-    }
-    if (!set) {
-      return in(fmt::format("feed {}", record.definition.id), set.error());
-    }
-    sets[record.definition.id] = std::move(*set);
-    changed[record.definition.id] = record.state.last_changed;
-    records.push_back(record);
-  }
-  const policy::SetOf set_of = [&sets](const std::string& id) -> const store::FeedSet& {
-    return sets.at(id);
-  };
-  const address::IpSet allowed = policy::allowed_addresses(records, set_of);
-  compile::ZoneInput input{.apex = options_.compile.suffix, .account = 0, .lists = {}};
-  const auto definitions = policy::shared_lists(records);
-  for (const policy::ListDefinition& definition : definitions) {
-    compile::ListInput list;
-    list.label = definition.name;
-    list.tier_mask = 1u << static_cast<unsigned>(definition.tier);
-    list.content = std::make_shared<policy::ListContent>(
-        policy::compose(definition, set_of, allowed,
-                        {.length4 = options_.compile.expand4_from_length,
-                         .length6 = options_.compile.expand6_from_length}));
-    for (const std::string& feed : definition.feeds) {
-      list.changed = std::max(list.changed, changed[feed]);
-    }
-    input.lists.push_back(std::move(list));
-  }
-  uint32_t next_serial = 1;
-  const compile::ZoneMemory before = zone_in_force(next_serial);
-  auto compiled = compile::compile_zone(
-      input, {.settings = options_.compile, .next_serial = next_serial}, before);
-  auto access = compile::compile_access(*devices);
-  if (!compiled || !access) {
-    return std::unexpected(compiled ? access.error() : compiled.error());
-  }
-  for (size_t i = 0; i < input.lists.size(); ++i) {
-    const compile::ListInput& list = input.lists[i];
-    const compile::CompiledList& made = compiled->lists[i];
-    const address::IpSet& out = list.content->taken_out_protected;
-    built.catalogue.lists.push_back({.name = made.label,
-                                     .kind = std::string(to_string(definitions[i].kind)),
-                                     .tier = definitions[i].tier,
-                                     .feeds = definitions[i].feeds,
-                                     .address4_count = made.address4_count,
-                                     .address6_count = made.address6_count,
-                                     .prefix_only_count = made.prefix_only_count,
-                                     .protected_prefix_count = prefix_count(out),
-                                     .domain_count = list.content->domains.size(),
-                                     .names = made.names});
-  }
-  built.compiled = std::move(*compiled);
-  built.access = std::move(*access);
-  return built;
-}
-
+// The operator's word: what is on disk is looked at, too, and written again where it is damaged.
 Result<api::BuildReport> Coordinator::build_snapshot() {
   const std::lock_guard lock(build_mutex_);
+  publisher_.audit(builder_.segments());
   return build_locked();
 }
 
 Result<api::BuildReport> Coordinator::build_locked() {
-  const auto compile_start = std::chrono::steady_clock::now();
-  auto report = [&]() -> Result<api::BuildReport> {
-    const auto built = compile_now();
-    if (!built) {
-      return in("compile", built.error());
-    }
-    const double compile_seconds = seconds_since(compile_start);
-    auto made = publish_built(*built);
-    if (!made) {
-      return in("publish", made.error());
-    }
-    made->compile_seconds = compile_seconds;
-    made->publish_seconds = seconds_since(compile_start) - compile_seconds;
-    const std::lock_guard facts(facts_mutex_);
-    built_revision_ = built->catalogue.revision;
-    return made;
-  }();
+  auto report = build_and_publish();
   if (report) {
     // Also of a generation that it should know: it may have met it damaged, or not met it yet.
-    report->dataplane_error = tell_dataplane(report->generation);
+    Told told = tell_dataplane(report->generation);
+    if (told.answered && !told.error.empty() && publisher_.audit(builder_.segments()) != 0) {
+      auto healed = build_and_publish();
+      if (healed) {
+        report->segments_written += healed->segments_written;
+        report->generation = healed->generation;
+        told = tell_dataplane(report->generation);
+      }
+    }
+    report->dataplane_error = told.error;
+    if (report->changed) {
+      clean_up();
+    }
   }
   if (report && (report->changed || report->segments_written != 0)) {
-    spdlog::info("generation {}: {} lists, {} names, {} segments written, {} reused, {:.2f} s",
+    spdlog::info("generation {}: {} lists, {} names, {} segments written, {} reused, {:.3f} s",
                  report->generation, report->list_count, report->name_count,
                  report->segments_written, report->segments_reused,
                  report->compile_seconds + report->publish_seconds);
   }
+  const auto problems = builder_.problems();
   const std::lock_guard facts(facts_mutex_);
+  for (const std::string& problem : problems) {
+    if (std::ranges::find(problems_, problem) == problems_.end()) {
+      spdlog::error("{}", problem);
+    }
+  }
+  problems_ = problems;
   last_build_error_ = report ? std::string() : report.error().message;
   if (report) {
     ++builds_;
@@ -201,36 +96,52 @@ Result<api::BuildReport> Coordinator::build_locked() {
   return report;
 }
 
-Result<api::BuildReport> Coordinator::publish_built(const Built& built) {
-  std::vector<publish::SegmentFile> files;
-  for (const compile::CompiledSegment& segment : built.compiled.segments) {
-    files.push_back({segment.listed, segment.bytes});
+Result<api::BuildReport> Coordinator::build_and_publish() {
+  const auto start = std::chrono::steady_clock::now();
+  const auto built = builder_.build(std::time(nullptr));
+  if (!built) {
+    return in("compile", built.error());
   }
-  files.push_back({built.access.listed, built.access.bytes});
-  const auto written = publisher_.write(files, std::time(nullptr));
+  const double compile_seconds = seconds_since(start);
+  auto made = publish_built(*built);
+  if (!made) {
+    return in("publish", made.error());
+  }
+  made->compile_seconds = compile_seconds;
+  made->publish_seconds = seconds_since(start) - compile_seconds;
+  const std::lock_guard facts(facts_mutex_);
+  built_revision_ = built->revision;
+  return made;
+}
+
+Result<api::BuildReport> Coordinator::publish_built(const Builder::Build& built) {
+  const auto written = publisher_.write(built.segments, std::time(nullptr));
   if (!written) {
     return std::unexpected(written.error());
   }
+  const Catalogue catalogue{.revision = built.revision, .lists = builder_.shared_lists()};
   const auto served = slot_.get();
   if (written->changed || served == nullptr || served->generation() != written->generation) {
-    if (auto done = check_and_put_in_force(written->generation, built.catalogue); !done) {
+    if (auto done = check_and_put_in_force(written->generation, catalogue); !done) {
       if (written->changed) {  // refuses when it is in force after all
         static_cast<void>(publisher_.remove_generation(written->generation));
       }
       return std::unexpected(done.error());
     }
-    newest_serial_ = std::max(newest_serial_, built.compiled.memory.serial);
-    clean_up();
-  } else if (auto saved = save_catalogue(written->generation, built.catalogue); !saved) {
+  } else if (auto saved = save_catalogue(written->generation, catalogue); !saved) {
     return std::unexpected(saved.error());
   }
-  return api::BuildReport{.generation = written->generation,
-                          .changed = written->changed,
-                          .segments_written = written->segments_written,
-                          .segments_reused = written->segments_reused,
-                          .list_count = built.compiled.lists.size(),
-                          .name_count = built.compiled.name_count,
-                          .dataplane_error = {}};
+  builder_.keep(written->generation);
+  const uint64_t segments_written = built.stored.segments_written + written->segments_written;
+  return api::BuildReport{
+      .generation = written->generation,
+      .changed = written->changed,
+      .segments_written = segments_written,
+      .segments_reused =
+          built.segments.size() - std::min<uint64_t>(built.segments.size(), segments_written),
+      .list_count = built.list_count,
+      .name_count = built.name_count,
+      .dataplane_error = {}};
 }
 
 Status Coordinator::check_and_put_in_force(uint64_t generation, const Catalogue& catalogue) {
@@ -270,10 +181,9 @@ Status Coordinator::put_in_force(uint64_t generation,
   return {};
 }
 
-// Returns what went wrong, or "".
-std::string Coordinator::tell_dataplane(uint64_t generation) {
+Coordinator::Told Coordinator::tell_dataplane(uint64_t generation) {
   if (options_.dataplane_socket.empty()) {
-    return "";
+    return {};
   }
   const auto reply = publish::ask_dataplane({.socket_path = options_.dataplane_socket,
                                              .command = "load",
@@ -283,7 +193,7 @@ std::string Coordinator::tell_dataplane(uint64_t generation) {
   if (!error.empty()) {
     spdlog::warn("data plane: {}", error);
   }
-  return error;
+  return {.answered = reply.has_value(), .error = error};
 }
 
 // What it says now, not what it said at the last publish: it may have gone or started since.
@@ -345,19 +255,29 @@ Result<std::vector<api::SnapshotInfo>> Coordinator::snapshots() {
   }
   const uint64_t current = publisher_.directory().current().value_or(0);
   std::vector<api::SnapshotInfo> infos;
+  const std::lock_guard lock(infos_mutex_);
+  std::erase_if(infos_, [&](const auto& info) {
+    return !std::ranges::binary_search(*generations, info.first);
+  });
   for (const uint64_t generation : *generations) {
-    const auto manifest = publisher_.directory().manifest(generation, publisher_.public_key());
-    api::SnapshotInfo info;
-    info.generation = generation;
-    info.current = generation == current;
-    if (manifest) {
+    if (!infos_.contains(generation)) {
+      const auto manifest = publisher_.directory().manifest(generation, publisher_.public_key());
+      api::SnapshotInfo info;
+      info.generation = generation;
+      if (!manifest) {
+        infos.push_back(info);
+        infos.back().current = generation == current;
+        continue;
+      }
       info.created = manifest->created;
       info.segment_count = manifest->segments.size();
       for (const snapshot::ManifestSegment& segment : manifest->segments) {
         info.size_bytes += segment.size_bytes;
       }
+      infos_[generation] = info;
     }
-    infos.push_back(info);
+    infos.push_back(infos_[generation]);
+    infos.back().current = generation == current;
   }
   return infos;
 }
@@ -396,7 +316,7 @@ Result<api::BuildReport> Coordinator::activate_locked(uint64_t generation) {
     const std::lock_guard facts(facts_mutex_);
     built_revision_ = revision;
   }
-  report.dataplane_error = tell_dataplane(generation);
+  report.dataplane_error = tell_dataplane(generation).error;
   report.publish_seconds = seconds_since(start);
   spdlog::info("generation {} activated", generation);
   return report;
@@ -429,10 +349,19 @@ Result<std::vector<std::string>> Coordinator::verify_snapshot(uint64_t generatio
   const auto snapshot =
       snapshot::Snapshot::load(publisher_.directory(), *manifest, index_key_, nullptr);
   if (!snapshot) {
+    const std::lock_guard lock(build_mutex_);
+    publisher_.audit(manifest->segments);  // the next build writes what is damaged again
     return std::unexpected(snapshot.error());
   }
   lines.push_back(fmt::format("segments: {} bytes, hashes, checksums and every record good",
                               (*snapshot)->size_bytes()));
+  const uint64_t addresses = (*snapshot)->address_count();
+  lines.push_back(fmt::format(
+      "memory: {} bytes, {:.1f} for each of {} addresses", (*snapshot)->resident_bytes(),
+      addresses == 0
+          ? 0.0
+          : static_cast<double>((*snapshot)->resident_bytes()) / static_cast<double>(addresses),
+      addresses));
   for (const auto& zone : (*snapshot)->zones()) {
     const auto apex = name::Name::from_wire(zone->view().apex());
     lines.push_back(fmt::format("zone {}: serial {}, {} names, {} RRsets",

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "controlplane/coordinator/catalogue.h"
 #include "controlplane/coordinator/coordinator.h"
 #include "zones/base/file.h"
 
@@ -17,7 +18,9 @@ using Json = nlohmann::json;
 
 constexpr uint64_t kCatalogueSizeMax = 256 << 20;
 
-Json to_json(const api::ListInfo& list) {
+}  // namespace
+
+Json list_to_json(const api::ListInfo& list) {
   return Json{{"name", list.name},
               {"kind", list.kind},
               {"tier", to_string(list.tier)},
@@ -27,6 +30,7 @@ Json to_json(const api::ListInfo& list) {
               {"prefix_only_count", list.prefix_only_count},
               {"protected_prefix_count", list.protected_prefix_count},
               {"domain_count", list.domain_count},
+              {"fallen_off_count", list.fallen_off_count},
               {"names", list.names}};
 }
 
@@ -41,11 +45,10 @@ api::ListInfo list_from_json(const Json& json) {
   list.prefix_only_count = json.at("prefix_only_count");
   list.protected_prefix_count = json.at("protected_prefix_count");
   list.domain_count = json.at("domain_count");
+  list.fallen_off_count = json.value("fallen_off_count", uint64_t{0});
   list.names = json.at("names").get<std::vector<std::string>>();
   return list;
 }
-
-}  // namespace
 
 std::string Coordinator::catalogue_file(uint64_t generation) const {
   return fmt::format("{}/{}.json", options_.catalogue_path, generation);
@@ -54,7 +57,7 @@ std::string Coordinator::catalogue_file(uint64_t generation) const {
 Status Coordinator::save_catalogue(uint64_t generation, const Catalogue& catalogue) const {
   Json lists = Json::array();
   for (const api::ListInfo& list : catalogue.lists) {
-    lists.push_back(to_json(list));
+    lists.push_back(list_to_json(list));
   }
   const std::string text =
       Json{{"schema_version", 1}, {"revision", catalogue.revision}, {"lists", std::move(lists)}}

@@ -25,7 +25,14 @@ constexpr milliseconds kRefreshTick{1000};
 
 Coordinator::Coordinator(store::Store& store, publish::Publisher& publisher,
                          dns::SnapshotSlot& slot, Options options)
-    : store_(store), publisher_(publisher), slot_(slot), options_(std::move(options)) {}
+    : store_(store),
+      publisher_(publisher),
+      slot_(slot),
+      options_(std::move(options)),
+      builder_(store, publisher,
+               {.compile = options_.compile,
+                .log_path = options_.zone_log_path,
+                .signer = options_.signer}) {}
 
 Coordinator::~Coordinator() {
   stop();
@@ -38,6 +45,7 @@ Status Coordinator::start() {
   if (const auto current = publisher_.directory().current()) {
     auto snapshot = load(*current);
     const auto catalogue = load_catalogue(*current);
+    resume(*current, snapshot ? snapshot->get() : nullptr);
     if (snapshot) {
       slot_.set(*snapshot);
       build_needed = !catalogue || catalogue->revision != revision;
@@ -56,11 +64,25 @@ Status Coordinator::start() {
     const std::lock_guard lock(facts_mutex_);
     built_revision_ = revision;
   }
-  builder_ = std::thread([this] { run_builder(); });
+  build_thread_ = std::thread([this] { run_builder(); });
   for (unsigned i = 0; i < options_.fetch_threads; ++i) {
     refreshers_.emplace_back([this] { run_refresher(); });
   }
   return {};
+}
+
+// What is in force need not be compiled again. Of a damaged generation what is whole stays.
+void Coordinator::resume(uint64_t generation, const snapshot::Snapshot* served) {
+  const auto manifest = publisher_.directory().manifest(generation, publisher_.public_key());
+  if (!manifest) {
+    return;
+  }
+  if (served == nullptr) {
+    publisher_.audit(manifest->segments);
+  } else {
+    publisher_.trust(manifest->segments);
+    builder_.resume(*manifest, *served);
+  }
 }
 
 void Coordinator::stop() {
@@ -70,8 +92,8 @@ void Coordinator::stop() {
     cancel_waits();
   }
   wake_.notify_all();
-  if (builder_.joinable()) {
-    builder_.join();
+  if (build_thread_.joinable()) {
+    build_thread_.join();
   }
   for (std::thread& refresher : refreshers_) {
     refresher.join();
@@ -79,16 +101,32 @@ void Coordinator::stop() {
   refreshers_.clear();
 }
 
-void Coordinator::changed() {
+void Coordinator::note_change(uint64_t edits) {
   {
     const std::lock_guard lock(wake_mutex_);
     ++change_count_;
+    edit_count_ += edits;
   }
   wake_.notify_all();
 }
 
+void Coordinator::feed_changed() {
+  note_change(0);
+}
+
+void Coordinator::changed() {
+  note_change(1);
+}
+
 void Coordinator::run_builder() {
+  {
+    const std::lock_guard lock(build_mutex_);
+    if (auto warm = builder_.warm_up(); !warm) {
+      spdlog::error("reading feeds: {}", warm.error().message);
+    }
+  }
   uint64_t handled = 0;
+  uint64_t edits = 0;
   std::unique_lock lock(wake_mutex_);
   bool failed = false;
   {
@@ -102,16 +140,21 @@ void Coordinator::run_builder() {
     } else {
       wake_.wait(lock, woken);
     }
-    // Quiet for a moment, or changing for too long already.
+    // Quiet for a moment, or changing for too long already, or somebody waits.
     const auto deadline = steady_clock::now() + milliseconds(options_.build_delay_max_ms);
-    while (!stopping_ && change_count_ != handled && steady_clock::now() < deadline) {
+    while (!stopping_ && change_count_ != handled && edit_count_ == edits &&
+           steady_clock::now() < deadline) {
       handled = change_count_;
       wake_.wait_for(lock, milliseconds(options_.build_quiet_ms), woken);
+    }
+    if (!stopping_ && edit_count_ != edits) {
+      wake_.wait_for(lock, milliseconds(options_.edit_quiet_ms), [&] { return stopping_; });
     }
     if (stopping_) {
       return;
     }
     handled = change_count_;
+    edits = edit_count_;
     lock.unlock();
     failed = !build_if_stale();
     lock.lock();
@@ -221,6 +264,7 @@ Result<api::ControlPlaneStatus> Coordinator::status() {
   status.dataplane = dataplane_word();
   const std::lock_guard lock(facts_mutex_);
   status.last_build_error = last_build_error_;
+  status.problems = problems_;
   return status;
 }
 
@@ -247,7 +291,7 @@ Status Coordinator::remove_feed(const std::string& id) {
   auto removed = store_.remove_feed(id, std::time(nullptr));
   if (removed) {
     spdlog::info("feed {} removed", id);
-    changed();
+    feed_changed();
   }
   return removed;
 }

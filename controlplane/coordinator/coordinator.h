@@ -4,7 +4,8 @@
 //
 // Threads of its own: a few refresh feeds when they are due, so that a slow source holds up only
 // itself; one builds when something changed (after a short quiet time, so that a hundred changes
-// make one build). Builds never overlap, nor do refreshes of one feed.
+// of feeds make one build; an edit is built at once). Builds never overlap, nor do refreshes of one
+// feed.
 #pragma once
 
 #include <atomic>
@@ -19,6 +20,7 @@
 
 #include "controlplane/api/operations.h"
 #include "controlplane/compile/compile.h"
+#include "controlplane/coordinator/builder.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/snapshot_slot.h"
 #include "controlplane/publish/publisher.h"
@@ -29,10 +31,14 @@ namespace merlon::coordinator {
 
 struct Options {
   compile::Settings compile;
-  std::string catalogue_path;    // a folder for what each generation's lists are
-  std::string dataplane_socket;  // "": none to tell
-  std::string contact;           // in the User-Agent of fetches
+  std::string catalogue_path;             // a folder for what each generation's lists are
+  std::string dataplane_socket;           // "": none to tell
+  std::string contact;                    // in the User-Agent of fetches
+  std::string zone_log_path;              // "": after a restart all zones are compiled anew
+  compile::ZoneSigner* signer = nullptr;  // outlives the coordinator; nullptr: nothing is signed
+  // A build waits for more after a change: of a feed, of what somebody edits.
   uint32_t build_quiet_ms = 500;
+  uint32_t edit_quiet_ms = 3;
   uint32_t build_delay_max_ms = 5000;
   uint32_t build_retry_ms = 30'000;  // after a build that failed
   unsigned fetch_threads = 4;
@@ -104,25 +110,23 @@ class Coordinator final : public api::Operations {
     uint64_t revision = 0;  // of the store
     std::vector<api::ListInfo> lists;
   };
-  struct Built {
-    compile::CompiledZone compiled;  // the shared zone
-    compile::CompiledSegment access;
-    Catalogue catalogue;
+  // What the data plane said to a generation.
+  struct Told {
+    bool answered = false;
+    std::string error;  // "": it serves it
   };
 
   // The build side; build_mutex_ is held.
-  Result<Built> compile_now();
-  // Serial and hash of the zone in force; *next: what a changed one gets.
-  compile::ZoneMemory zone_in_force(uint32_t& next) const;
   Result<api::BuildReport> build_locked();
+  Result<api::BuildReport> build_and_publish();
   Result<std::shared_ptr<const snapshot::Snapshot>> load(uint64_t generation);
-  Result<api::BuildReport> publish_built(const Built& built);
+  Result<api::BuildReport> publish_built(const Builder::Build& built);
   // The generation is read back and checked whole before it is put in force.
   Status check_and_put_in_force(uint64_t generation, const Catalogue& catalogue);
   Result<api::BuildReport> activate_locked(uint64_t generation);
   Status put_in_force(uint64_t generation, std::shared_ptr<const snapshot::Snapshot> snapshot);
   void clean_up();
-  std::string tell_dataplane(uint64_t generation);
+  Told tell_dataplane(uint64_t generation);
   std::string dataplane_word() const;
   Status save_catalogue(uint64_t generation, const Catalogue& catalogue) const;
   Result<Catalogue> load_catalogue(uint64_t generation) const;
@@ -140,7 +144,12 @@ class Coordinator final : public api::Operations {
   void run_refresher();
   std::vector<std::string> due_feeds() const;
   std::mutex& mutex_of_feed(const std::string& id);
+  // The builder hears of it: a change of a feed may have company soon, an edit has somebody who
+  // waits for it.
+  void feed_changed();
   void changed();
+  void note_change(uint64_t edits);
+  void resume(uint64_t generation, const snapshot::Snapshot* served);
   template <class T>
   T told(T result);
   void expire_entries();
@@ -154,9 +163,12 @@ class Coordinator final : public api::Operations {
   const dns::Server* dns_server_ = nullptr;
 
   std::mutex build_mutex_;  // builds, activations, and the next member
-  uint32_t newest_serial_ = 0;
+  Builder builder_;
+  std::mutex infos_mutex_;  // the next member: a manifest never changes
+  std::map<uint64_t, api::SnapshotInfo> infos_;
   std::mutex facts_mutex_;  // the members up to the next mutex
   std::string last_build_error_;
+  std::vector<std::string> problems_;  // of accounts' zones, as of the last build
   uint64_t built_revision_ = 0;
   uint64_t builds_ = 0;
   uint64_t builds_changed_ = 0;
@@ -170,8 +182,9 @@ class Coordinator final : public api::Operations {
   std::condition_variable wake_;
   bool stopping_ = false;
   uint64_t change_count_ = 0;
+  uint64_t edit_count_ = 0;             // of these, changes that somebody waits for
   std::atomic<bool> stop_now_ = false;  // stopping_ for those who wait elsewhere
-  std::thread builder_;
+  std::thread build_thread_;
   std::vector<std::thread> refreshers_;
 };
 

@@ -124,7 +124,7 @@ Result<api::RefreshReport> Coordinator::apply(api::RefreshReport report, const s
   }
   spdlog::info("feed {} good: {} added, {} removed, {} unchanged, {} lines refused", report.feed,
                summary->added, summary->removed, summary->unchanged, state.rejected_count);
-  changed();
+  feed_changed();
   return report;
 }
 

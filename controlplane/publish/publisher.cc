@@ -74,33 +74,85 @@ Result<Publisher> Publisher::open(const std::string& path, const snapshot::Signi
   return publisher;
 }
 
-Result<bool> Publisher::write_segment(const SegmentFile& segment) {
-  const std::string path = directory_.segment_path(segment.listed.hash);
+bool Publisher::is_whole(const snapshot::ManifestSegment& segment) {
+  const std::string path = directory_.segment_path(segment.hash);
   const auto mark = mark_of(path);
-  if (mark && static_cast<uint64_t>(mark->size) == segment.listed.size_bytes) {
-    const auto known = verified_.find(segment.listed.hash);
-    if (known != verified_.end() && known->second == *mark) {
-      return false;
+  const auto known = verified_.find(segment.hash);
+  if (mark && known != verified_.end() && known->second == *mark) {
+    return true;
+  }
+  if (mark && static_cast<uint64_t>(mark->size) == segment.size_bytes) {
+    // Of an earlier process, or touched since.
+    const auto content = read_file(path, segment.size_bytes);
+    if (content && snapshot::ContentHash::of(*content) == segment.hash) {
+      verified_[segment.hash] = *mark;
+      return true;
     }
-    // Of an earlier process, or touched since: when it is damaged, it is written again.
-    const auto content = read_file(path, segment.listed.size_bytes);
-    if (content && snapshot::ContentHash::of(*content) == segment.listed.hash) {
-      verified_[segment.listed.hash] = *mark;
-      return false;
+  }
+  verified_.erase(segment.hash);
+  return false;
+}
+
+void Publisher::trust(std::span<const snapshot::ManifestSegment> segments) {
+  for (const snapshot::ManifestSegment& segment : segments) {
+    if (const auto mark = mark_of(directory_.segment_path(segment.hash))) {
+      verified_[segment.hash] = *mark;
     }
   }
-  if (auto written = write_file_durably(path, segment.bytes); !written) {
-    return std::unexpected(written.error());
+}
+
+size_t Publisher::audit(std::span<const snapshot::ManifestSegment> segments) {
+  size_t damaged = 0;
+  for (const snapshot::ManifestSegment& segment : segments) {
+    damaged += is_whole(segment) ? 0u : 1u;
   }
-  if (const auto fresh = mark_of(path)) {
-    verified_[segment.listed.hash] = *fresh;
+  newest_.reset();  // the manifest itself is read again, too
+  return damaged;
+}
+
+Status Publisher::store(const std::vector<SegmentFile>& segments, Written& written) {
+  std::unordered_set<snapshot::ContentHash, snapshot::ContentHashHasher> seen;
+  for (const SegmentFile& segment : segments) {
+    const snapshot::ContentHash& hash = segment.listed.hash;
+    if (segment.bytes.empty() && !holds(hash)) {
+      return fail(ErrorCode::invalid_argument,
+                  "segment {} is not known to be whole on disk, and its bytes are not given",
+                  hash.to_text());
+    }
+    if (segment.bytes.empty() || !seen.insert(hash).second || is_whole(segment.listed)) {
+      ++written.segments_reused;
+      continue;
+    }
+    const std::string path = directory_.segment_path(hash);
+    if (auto done = write_file_whole(path, segment.bytes); !done) {
+      return done;
+    }
+    unsynced_.push_back(path);
+    if (const auto mark = mark_of(path)) {
+      verified_[hash] = *mark;
+    }
+    // Until a manifest says more; so it goes when none ever does.
+    last_use_.try_emplace(hash, newest_ ? newest_->generation + 1 : 1);
+    ++written.segments_written;
   }
-  return true;
+  return {};
+}
+
+const std::vector<snapshot::ManifestSegment>* Publisher::in_force(uint64_t current) {
+  if (!newest_ || newest_->generation != current) {
+    auto manifest = directory_.manifest(current, key_.public_key);
+    if (!manifest) {
+      return nullptr;
+    }
+    newest_ = std::move(*manifest);
+  }
+  return &newest_->segments;
 }
 
 Result<Written> Publisher::write(const std::vector<SegmentFile>& segments, int64_t now) {
   Written written;
   snapshot::Manifest manifest;
+  manifest.segments.reserve(segments.size());
   for (const SegmentFile& segment : segments) {
     manifest.segments.push_back(segment.listed);
   }
@@ -112,16 +164,16 @@ Result<Written> Publisher::write(const std::vector<SegmentFile>& segments, int64
     return std::unexpected(current.error());
   }
   // Before the comparison: what is missing or damaged of the generation in force comes back.
-  for (const SegmentFile& segment : segments) {
-    const auto wrote = write_segment(segment);
-    if (!wrote) {
-      return std::unexpected(wrote.error());
-    }
-    ++(*wrote ? written.segments_written : written.segments_reused);
+  if (auto done = store(segments, written); !done) {
+    return std::unexpected(done.error());
   }
+  if (auto done = sync_files(directory_.segments_path(), unsynced_); !done) {
+    return std::unexpected(done.error());
+  }
+  unsynced_.clear();
   if (current) {
-    const auto in_force = directory_.manifest(*current, key_.public_key);
-    if (in_force && in_force->segments == manifest.segments) {
+    const auto* known = in_force(*current);
+    if (known != nullptr && *known == manifest.segments) {
       written.generation = *current;
       return written;
     }
@@ -138,8 +190,10 @@ Result<Written> Publisher::write(const std::vector<SegmentFile>& segments, int64
       !done) {
     return std::unexpected(done.error());
   }
+  note_use(manifest);
   written.generation = manifest.generation;
   written.changed = true;
+  newest_ = std::move(manifest);
   return written;
 }
 
@@ -171,27 +225,67 @@ Status Publisher::clean_up() {
   }
   const size_t surplus =
       generations->size() - std::min(generations->size(), options_.generations_kept);
-  std::unordered_set<snapshot::ContentHash, snapshot::ContentHashHasher> used;
+  std::vector<uint64_t> kept;
+  bool removed_some = false;
   for (size_t i = 0; i < generations->size(); ++i) {
     const uint64_t generation = (*generations)[i];
-    if (i < surplus && !(current && *current == generation)) {
-      if (auto removed = remove_file(directory_.manifest_path(generation)); !removed) {
-        return removed;
-      }
+    if (i >= surplus || (current && *current == generation)) {
+      kept.push_back(generation);
       continue;
     }
+    if (auto removed = remove_file(directory_.manifest_path(generation)); !removed) {
+      return removed;
+    }
+    removed_some = true;
+  }
+  if (knows_use_ && !removed_some) {
+    return {};
+  }
+  // An old generation that is in force still uses what newer ones dropped.
+  const bool old_in_force = current && !kept.empty() && kept.front() == *current && surplus != 0;
+  const bool first_time = !knows_use_ || old_in_force;
+  if (first_time && !learn_use(kept)) {
+    return {};
+  }
+  const uint64_t oldest = kept.empty() ? 0 : kept.front();
+  for (auto at = last_use_.begin(); at != last_use_.end();) {
+    if (at->second >= oldest) {
+      ++at;
+      continue;
+    }
+    ::unlink(directory_.segment_path(at->first).c_str());
+    verified_.erase(at->first);
+    at = last_use_.erase(at);
+  }
+  return first_time ? remove_unused_files() : Status{};
+}
+
+void Publisher::note_use(const snapshot::Manifest& manifest) {
+  for (const snapshot::ManifestSegment& segment : manifest.segments) {
+    uint64_t& last = last_use_[segment.hash];
+    last = std::max(last, manifest.generation);
+  }
+}
+
+bool Publisher::learn_use(const std::vector<uint64_t>& generations) {
+  knows_use_ = false;
+  last_use_.clear();
+  for (const uint64_t generation : generations) {
     const auto manifest = directory_.manifest(generation, key_.public_key);
     if (!manifest) {
-      return {};  // unreadable: what it uses is unknown, so nothing is removed
+      return false;  // what it uses is unknown
     }
-    for (const snapshot::ManifestSegment& segment : manifest->segments) {
-      used.insert(segment.hash);
-    }
+    note_use(*manifest);
   }
-  std::erase_if(verified_, [&used](const auto& known) { return !used.contains(known.first); });
-  return for_each_file(directory_.segments_path(), [&used](const fs::path& file) {
+  knows_use_ = true;
+  return true;
+}
+
+Status Publisher::remove_unused_files() {
+  std::erase_if(verified_, [this](const auto& known) { return !last_use_.contains(known.first); });
+  return for_each_file(directory_.segments_path(), [this](const fs::path& file) {
     const auto hash = snapshot::ContentHash::from_text(file.stem().string());
-    if (file.extension() == ".seg" && hash && !used.contains(*hash)) {
+    if (file.extension() == ".seg" && hash && !last_use_.contains(*hash)) {
       ::unlink(file.c_str());
     }
   });

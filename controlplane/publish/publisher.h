@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes generations into the snapshot directory (zones/snapshot/FORMAT.md):
 //   missing segments -> manifest -> (caller loads and checks it) -> `current` -> data plane.
-// Every file is written aside, fsynced and renamed, and `current` last, so that a full disk or a
+// Every file is written aside, synced and renamed, and `current` last, so that a full disk or a
 // killed process leaves a `current` that names a whole generation.
+//
+// A generation may have tens of thousands of segments of which one changes. So this remembers which
+// segments it has seen whole (`holds`), and a new generation names those by hash: nothing of them
+// is read, written or even looked at. audit() looks at all of them, and forgets those that are
+// damaged; whoever is told so gives their bytes to the next write().
 // One publisher per directory. Not thread-safe: the coordinator calls it from one thread at a time.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -21,7 +28,7 @@ namespace merlon::publish {
 
 struct SegmentFile {
   snapshot::ManifestSegment listed;
-  Bytes bytes;
+  Bytes bytes{};  // empty: Publisher::holds() it
 };
 
 struct Written {
@@ -52,9 +59,21 @@ class Publisher {
   const snapshot::Directory& directory() const { return directory_; }
   const snapshot::PublicKey& public_key() const { return key_.public_key; }
 
+  // Whether the segment is on disk and was whole when this process last saw it.
+  bool holds(const snapshot::ContentHash& hash) const { return verified_.contains(hash); }
+  // The caller has read all of these from disk and found them whole.
+  void trust(std::span<const snapshot::ManifestSegment> segments);
+  // Looks at every one of these files, reads those that changed since this process saw them whole,
+  // and forgets what is missing or damaged. Returns how many that are.
+  size_t audit(std::span<const snapshot::ManifestSegment> segments);
+
+  // Writes segments that a generation will need, before it is known what else it has: so their
+  // bytes need not be kept. They are held from then on; write() makes them safe.
+  Status store(const std::vector<SegmentFile>& segments, Written& written);
   // Writes segments and manifest of a new generation; `current` is not touched. When the segments
-  // equal those of the generation in force, writes only those whose files are missing or damaged.
-  // `now` in Unix seconds.
+  // equal those of the generation in force, writes only those whose files are missing or damaged,
+  // as far as their bytes are given. `now` in Unix seconds. Errors: io, invalid_argument (a
+  // segment without bytes that is not held).
   Result<Written> write(const std::vector<SegmentFile>& segments, int64_t now);
   // Puts a generation in force. Errors: not_found, io.
   Status set_current(uint64_t generation);
@@ -63,20 +82,34 @@ class Publisher {
   Status remove_generation(uint64_t generation);
   // Removes the manifests of generations that are too old, then the segments that none needs. While
   // a manifest that stays, or `current`, cannot be read, what is needed is unknown: nothing goes.
+  // Reads every manifest once in the publisher's life, and files that nobody knows are removed
+  // then.
   Status clean_up();
 
  private:
   Publisher(const std::string& path, const snapshot::SigningKey& key,
             const PublisherOptions& options)
       : directory_(path), key_(key), options_(options) {}
-  Result<bool> write_segment(const SegmentFile& segment);
+  // Whether the file is there and whole; remembers it.
+  bool is_whole(const snapshot::ManifestSegment& segment);
+  // The segments of the generation in force, as far as they are known; nullptr: unknown.
+  const std::vector<snapshot::ManifestSegment>* in_force(uint64_t current);
+  void note_use(const snapshot::Manifest& manifest);
+  // Fills last_use_ from the manifests there are. False: one of them cannot be read.
+  bool learn_use(const std::vector<uint64_t>& generations);
+  Status remove_unused_files();
 
   snapshot::Directory directory_;
   snapshot::SigningKey key_;
   PublisherOptions options_;
-  // Segments that this process wrote or read back whole, with the file as it was then: while the
-  // file is that one still, its content needs no second look.
+  // Segments that this process wrote or read back whole, with the file as it was then.
   std::unordered_map<snapshot::ContentHash, FileMark, snapshot::ContentHashHasher> verified_;
+  std::vector<std::string> unsynced_;  // files that store() wrote
+  // The newest manifest that this process wrote or read: what is compared with.
+  std::optional<snapshot::Manifest> newest_;
+  // The newest generation that uses each segment. While knows_use_ is false, of some only.
+  std::unordered_map<snapshot::ContentHash, uint64_t, snapshot::ContentHashHasher> last_use_;
+  bool knows_use_ = false;
 };
 
 // Sends one command to the data plane's control socket and returns its line of JSON. Errors: io

@@ -54,6 +54,12 @@ std::string status_json(const StatusFacts& facts) {
             {"zone_count", facts.served == nullptr ? 0 : facts.served->zones().size()},
             {"name_count", facts.served == nullptr ? 0 : facts.served->node_count()},
             {"snapshot_size_bytes", facts.served == nullptr ? 0 : facts.served->size_bytes()}};
+  const uint64_t addresses = facts.served == nullptr ? 0 : facts.served->address_count();
+  const uint64_t resident = facts.served == nullptr ? 0 : facts.served->resident_bytes();
+  json["address_count"] = addresses;
+  json["resident_bytes"] = resident;
+  json["resident_bytes_per_address"] =
+      addresses == 0 ? 0.0 : static_cast<double>(resident) / static_cast<double>(addresses);
   return dump(json);
 }
 

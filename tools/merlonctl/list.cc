@@ -71,6 +71,7 @@ Done run_list_show(const Context& context) {
       {"IPv6 addresses", number(list, "address6_count")},
       {"in APL only", number(list, "prefix_only_count")},
       {"protected", number(list, "protected_prefix_count")},
+      {"fallen off", number(list, "fallen_off_count")},
       {"domains", number(list, "domain_count")},
       {"feeds", joined(list.at("feeds"), ", ")},
   }));

@@ -34,6 +34,11 @@ Done run_status(const Context& context) {
       {"suffix", text("suffix")},
       {"last build", build_error.empty() ? "good" : build_error},
   }));
+  if (const auto problems = status.find("problems"); problems != status.end()) {
+    for (const Json& problem : *problems) {
+      say(fmt::format("problem: {}", problem.get<std::string>()));
+    }
+  }
   if (unhealthy > 0) {
     say("next: merlonctl feed list");
   } else if (generation == 0) {

@@ -45,7 +45,9 @@ Status sync_directory(const std::string& directory) {
   return {};
 }
 
-Status write_and_sync(const std::string& path, Bytes bytes, unsigned mode) {
+enum class Sync { each, later };
+
+Status write_new_file(const std::string& path, Bytes bytes, unsigned mode, Sync sync) {
   // O_EXCL: a file or symbolic link left there by somebody else is neither followed nor reused with
   // its old, perhaps wider, permission.
   Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
@@ -64,8 +66,37 @@ Status write_and_sync(const std::string& path, Bytes bytes, unsigned mode) {
     }
     written += static_cast<size_t>(n);
   }
-  if (::fsync(file.get()) != 0 || file.close() != 0) {
+  if ((sync == Sync::each && ::fsync(file.get()) != 0) || file.close() != 0) {
     return fail_errno(fmt::format("fsync {}", path), errno);
+  }
+  return {};
+}
+
+// Above this, one sync of the file system costs less than one per file.
+constexpr size_t kSyncedEachMax = 16;
+
+// A number of its own for every call: threads that write one path at once must not share a file.
+std::string partial_path(const std::string& path) {
+  static std::atomic<uint64_t> calls{0};
+  return fmt::format("{}.partial-{}-{}", path, ::getpid(), ++calls);
+}
+
+Status sync_file_system(const std::string& directory) {
+  Descriptor handle(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (handle.get() < 0) {
+    return fail_errno(fmt::format("open directory {}", directory), errno);
+  }
+  if (::syncfs(handle.get()) != 0) {
+    return fail_errno(fmt::format("sync the file system of {}", directory), errno);
+  }
+  return {};
+}
+
+Status rename_file(const std::string& partial, const std::string& path) {
+  if (::rename(partial.c_str(), path.c_str()) != 0) {
+    const int error_number = errno;
+    ::unlink(partial.c_str());
+    return fail_errno(fmt::format("rename {} to {}", partial, path), error_number);
   }
   return {};
 }
@@ -110,21 +141,46 @@ Result<std::vector<uint8_t>> read_file(const std::string& path, uint64_t size_ma
 }
 
 Status write_file_durably(const std::string& path, Bytes bytes, unsigned mode) {
-  // A number of its own for every call: threads that write one path at once must not share a file.
-  static std::atomic<uint64_t> calls{0};
-  const std::string partial = fmt::format("{}.partial-{}-{}", path, ::getpid(), ++calls);
+  const std::string partial = partial_path(path);
   ::unlink(partial.c_str());  // a crashed process may have had the same numbers
-  if (auto written = write_and_sync(partial, bytes, mode); !written) {
+  if (auto written = write_new_file(partial, bytes, mode, Sync::each); !written) {
     ::unlink(partial.c_str());
     return written;
   }
-  if (::rename(partial.c_str(), path.c_str()) != 0) {
-    const int error_number = errno;
-    ::unlink(partial.c_str());
-    return fail_errno(fmt::format("rename {} to {}", partial, path), error_number);
+  if (auto renamed = rename_file(partial, path); !renamed) {
+    return renamed;
   }
   const std::string parent = std::filesystem::path(path).parent_path().string();
   return sync_directory(parent.empty() ? "." : parent);
+}
+
+Status write_file_whole(const std::string& path, Bytes bytes) {
+  const std::string partial = partial_path(path);
+  ::unlink(partial.c_str());
+  if (auto written = write_new_file(partial, bytes, 0644, Sync::later); !written) {
+    ::unlink(partial.c_str());
+    return written;
+  }
+  return rename_file(partial, path);
+}
+
+Status sync_files(const std::string& directory, std::span<const std::string> paths) {
+  if (paths.empty()) {
+    return {};
+  }
+  if (paths.size() > kSyncedEachMax) {
+    return sync_file_system(directory);
+  }
+  for (const std::string& path : paths) {
+    Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.get() < 0) {
+      return fail_errno(fmt::format("open {}", path), errno);
+    }
+    if (::fsync(file.get()) != 0) {
+      return fail_errno(fmt::format("fsync {}", path), errno);
+    }
+  }
+  return sync_directory(directory);
 }
 
 Status make_directories(const std::string& path) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,12 @@ Result<std::vector<uint8_t>> read_file(const std::string& path, uint64_t size_ma
 // crash or a full disk, path holds either the old bytes or the new ones, also when several threads
 // write the same path. `mode` is the permission of the new file, less the process's umask.
 Status write_file_durably(const std::string& path, Bytes bytes, unsigned mode = 0644);
+
+// The two halves of it, for many files of one directory: each is written aside and renamed, and the
+// bytes are safe from a crash of the machine once sync_files() has returned, which syncs many
+// together. Until then a path may hold anything after such a crash.
+Status write_file_whole(const std::string& path, Bytes bytes);
+Status sync_files(const std::string& directory, std::span<const std::string> paths);
 
 // mkdir -p.
 Status make_directories(const std::string& path);

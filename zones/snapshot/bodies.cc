@@ -129,6 +129,9 @@ Result<BodiesView> BodiesView::open(const Segment& segment) {
       return std::unexpected(type.error());
     }
     view.answer_types_.push_back(*type);
+    if (*type == wire::type::a || *type == wire::type::aaaa) {
+      view.address_count_ += entry.answer_count;
+    }
     data_end += entry.size;
     pointer_end += entry.pointer_count;
   }

@@ -62,6 +62,8 @@ class BodiesView {
   // else is in the body; 0 otherwise. Found once, by open(): a million names may share a body.
   // REQUIRES: index < size().
   uint16_t answer_type(uint32_t index) const { return answer_types_[index]; }
+  // A and AAAA records in bodies that have one type of them.
+  uint64_t address_count() const { return address_count_; }
 
  private:
   // The answer type of body i, whose place is known to be good.
@@ -71,6 +73,7 @@ class BodiesView {
   std::span<const uint16_t> pointers_;
   Bytes data_;
   std::vector<uint16_t> answer_types_;
+  uint64_t address_count_ = 0;
 };
 
 // Writes bodies. One body at a time: begin(), records.., end(). Record data is given in wire form;

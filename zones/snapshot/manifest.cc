@@ -16,6 +16,7 @@ namespace merlon::snapshot {
 namespace {
 
 constexpr std::string_view kFirstLine = "merlon-manifest 1.0";
+constexpr size_t kLineSizeUsual = 140;
 
 bool comes_before(const ManifestSegment& a, const ManifestSegment& b) {
   if (a.kind != b.kind) {
@@ -37,6 +38,39 @@ bool parse_number(std::string_view text, Number& out) {
   return error == std::errc{} && end == text.data() + text.size();
 }
 
+// The words of a line. No line has more than five; a generation has thousands of lines, so they
+// take no memory of the heap.
+class Fields {
+ public:
+  void add(std::string_view word) {
+    if (count_ < words_.size()) {
+      words_[count_] = word;
+    }
+    ++count_;
+  }
+  size_t size() const { return count_; }
+  std::string_view operator[](size_t i) const { return words_[i]; }
+
+ private:
+  std::array<std::string_view, 5> words_{};
+  size_t count_ = 0;
+};
+
+constexpr std::string_view kHexDigits = "0123456789abcdef";
+
+void append_hex(Bytes bytes, std::string& out) {
+  for (const uint8_t byte : bytes) {
+    out.push_back(kHexDigits[byte >> 4]);
+    out.push_back(kHexDigits[byte & 15]);
+  }
+}
+
+// There is one form of a hash: in lower case.
+bool parse_hash(std::string_view text, ContentHash& out) {
+  const bool upper = std::ranges::any_of(text, [](char c) { return c >= 'A' && c <= 'F'; });
+  return !upper && from_hex(text, out.bytes);
+}
+
 // Splits the text into lines while counting them, and a line into its fields.
 class Lines {
  public:
@@ -52,12 +86,12 @@ class Lines {
     ++number_;
     return true;
   }
-  std::vector<std::string_view> fields() const {
-    std::vector<std::string_view> fields;
+  Fields fields() const {
+    Fields fields;
     std::string_view left = line_;
     while (true) {
       const size_t blank = left.find(' ');
-      fields.push_back(left.substr(0, blank));
+      fields.add(left.substr(0, blank));
       if (blank == std::string_view::npos) {
         return fields;
       }
@@ -80,18 +114,14 @@ class Lines {
   size_t number_ = 0;
 };
 
-Result<ManifestSegment> parse_segment(const Lines& lines,
-                                      const std::vector<std::string_view>& fields) {
-  ManifestSegment segment;
+Status parse_segment(const Lines& lines, const Fields& fields, ManifestSegment& segment) {
   if (fields.size() != 5 || !parse_segment_kind(fields[1], segment.kind)) {
     return lines.fault("not a segment line: \"{}\"", lines.line());
   }
-  const auto hash = ContentHash::from_text(fields[2]);
-  if (!hash || hash->to_text() != fields[2] || !parse_number(fields[3], segment.size_bytes) ||
+  if (!parse_hash(fields[2], segment.hash) || !parse_number(fields[3], segment.size_bytes) ||
       segment.size_bytes > kSegmentSizeMax) {
     return lines.fault("bad hash or size");
   }
-  segment.hash = *hash;
   if (segment.kind == SegmentKind::zone) {
     const auto apex = name::Name::from_text(fields[4]);
     if (!apex || apex->folded().to_text() != fields[4]) {
@@ -101,11 +131,11 @@ Result<ManifestSegment> parse_segment(const Lines& lines,
   } else if (fields[4] != "-") {
     return lines.fault("only zones have an apex");
   }
-  return segment;
+  return {};
 }
 
-Status check_signature(const Lines& lines, const std::vector<std::string_view>& fields,
-                       std::string_view covered, const PublicKey& trusted) {
+Status check_signature(const Lines& lines, const Fields& fields, std::string_view covered,
+                       const PublicKey& trusted) {
   PublicKey key{};
   std::array<uint8_t, crypto_sign_BYTES> signature{};
   if (fields.size() != 4 || fields[1] != "ed25519" || !from_hex(fields[2], key) ||
@@ -185,17 +215,26 @@ Result<PublicKey> parse_public_key(std::string_view hex) {
 }
 
 void Manifest::normalise() {
-  std::sort(segments.begin(), segments.end(), comes_before);
+  if (!std::is_sorted(segments.begin(), segments.end(), comes_before)) {
+    std::sort(segments.begin(), segments.end(), comes_before);
+  }
   segments.erase(std::unique(segments.begin(), segments.end()), segments.end());
 }
 
 std::string Manifest::render(const SigningKey& key) const {
   std::string text =
       fmt::format("{}\ngeneration {}\ncreated {}\n", kFirstLine, generation, created);
+  text.reserve(text.size() + segments.size() * kLineSizeUsual);
   for (const ManifestSegment& segment : segments) {
-    text += fmt::format("segment {} {} {} {}\n", to_string(segment.kind), segment.hash.to_text(),
-                        segment.size_bytes,
-                        segment.kind == SegmentKind::zone ? segment.apex.folded().to_text() : "-");
+    text += "segment ";
+    text += to_string(segment.kind);
+    text += ' ';
+    append_hex(segment.hash.bytes, text);
+    text += ' ';
+    text += fmt::format_int(segment.size_bytes).c_str();
+    text += ' ';
+    text += segment.kind == SegmentKind::zone ? segment.apex.folded().to_text() : "-";
+    text += '\n';
   }
   std::array<uint8_t, crypto_sign_BYTES> signature{};
   crypto_sign_detached(signature.data(), nullptr, as_bytes(text).data(), text.size(),
@@ -219,6 +258,7 @@ Result<Manifest> Manifest::parse(std::string_view text, const PublicKey& trusted
       !parse_number(lines.fields()[1], manifest.created)) {
     return fail(ErrorCode::corruption, "manifest line 3: no creation time");
   }
+  manifest.segments.reserve(text.size() / kLineSizeUsual);
   size_t access_count = 0;
   while (lines.next()) {
     const auto fields = lines.fields();
@@ -238,15 +278,15 @@ Result<Manifest> Manifest::parse(std::string_view text, const PublicKey& trusted
     if (fields[0] != "segment") {
       return lines.fault("unknown word \"{}\"", fields[0]);
     }
-    const auto segment = parse_segment(lines, fields);
-    if (!segment) {
-      return std::unexpected(segment.error());
+    ManifestSegment& segment = manifest.segments.emplace_back();
+    if (auto good = parse_segment(lines, fields, segment); !good) {
+      return std::unexpected(good.error());
     }
-    if (!manifest.segments.empty() && !comes_before(manifest.segments.back(), *segment)) {
+    const size_t count = manifest.segments.size();
+    if (count > 1 && !comes_before(manifest.segments[count - 2], segment)) {
       return lines.fault("segments are out of order");
     }
-    access_count += segment->kind == SegmentKind::access ? 1u : 0u;
-    manifest.segments.push_back(*segment);
+    access_count += segment.kind == SegmentKind::access ? 1u : 0u;
   }
   return fail(ErrorCode::corruption, "manifest line {}: ends without a signature",
               lines.number() + 1);

@@ -14,6 +14,7 @@
 #include <bit>
 #include <cctype>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -29,6 +30,7 @@ constexpr std::array<uint8_t, 8> kMagic = {'M', 'E', 'R', 'L', 'O', 'N', 0x1a, '
 constexpr uint16_t kMajor = 1;
 constexpr uint16_t kMinor = 1;
 constexpr size_t kHugePageSize = size_t{2} << 20;
+constexpr uint64_t kMappedSizeMin = 64 << 10;
 
 struct SegmentHeader {
   std::array<uint8_t, 8> magic;
@@ -265,6 +267,14 @@ Result<SegmentBuffer> SegmentBuffer::allocate(uint64_t size) {
   if (size == 0) {
     return buffer;
   }
+  if (size < kMappedSizeMin) {
+    buffer.data_ = static_cast<uint8_t*>(std::aligned_alloc(kSectionAlignment, align_up(size)));
+    if (buffer.data_ == nullptr) {
+      return fail_errno(fmt::format("allocate {} bytes", size), ENOMEM);
+    }
+    buffer.size_ = size;
+    return buffer;
+  }
   void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == MAP_FAILED) {
     return fail_errno(fmt::format("allocate {} bytes", size), errno);
@@ -290,8 +300,10 @@ SegmentBuffer& SegmentBuffer::operator=(SegmentBuffer&& other) noexcept {
 }
 
 SegmentBuffer::~SegmentBuffer() {
-  if (data_ != nullptr) {
+  if (mapped_size_ != 0) {
     ::munmap(data_, mapped_size_);
+  } else {
+    std::free(data_);
   }
 }
 

@@ -61,7 +61,8 @@ struct SectionEntry {
 static_assert(sizeof(SectionEntry) == 32 && std::is_trivially_copyable_v<SectionEntry> &&
               std::has_unique_object_representations_v<SectionEntry>);
 
-// Anonymous, 64-byte aligned, writable until it is handed to a Segment.
+// Anonymous, 64-byte aligned, writable until it is handed to a Segment. Small ones are of the heap:
+// a mapping each would cost a page on the average, and a process may have 65,530 of them.
 class SegmentBuffer {
  public:
   SegmentBuffer() = default;
@@ -76,7 +77,7 @@ class SegmentBuffer {
  private:
   uint8_t* data_ = nullptr;
   size_t size_ = 0;
-  size_t mapped_size_ = 0;
+  size_t mapped_size_ = 0;  // 0: of the heap
 };
 
 class Segment {

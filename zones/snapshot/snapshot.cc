@@ -69,6 +69,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::load(const Directory& director
   snapshot->generation_ = manifest.generation;
   snapshot->key_ = key;
   const std::string context = fmt::format("load generation {}", manifest.generation);
+  snapshot->reserve(manifest);
   // The manifest's order (bodies before zones) is the order of dependencies.
   for (const ManifestSegment& listed : manifest.segments) {
     Result<uint64_t> size = uint64_t{0};
@@ -97,7 +98,17 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::load(const Directory& director
   if (auto good = snapshot->index_apexes(); !good) {
     return in(context, good.error());
   }
+  snapshot->count_memory();
   return std::shared_ptr<const Snapshot>(std::move(snapshot));
+}
+
+void Snapshot::reserve(const Manifest& manifest) {
+  const auto count = [&manifest](SegmentKind kind) {
+    return static_cast<size_t>(std::ranges::count(manifest.segments, kind, &ManifestSegment::kind));
+  };
+  bodies_by_hash_.reserve(count(SegmentKind::bodies));
+  zones_.reserve(count(SegmentKind::zone));
+  zones_by_hash_.reserve(zones_.capacity());
 }
 
 Result<uint64_t> Snapshot::load_bodies(const Directory& directory, const ManifestSegment& listed,
@@ -116,15 +127,14 @@ Result<uint64_t> Snapshot::load_bodies(const Directory& directory, const Manifes
 
 Result<uint64_t> Snapshot::load_zone(const Directory& directory, const ManifestSegment& listed,
                                      const Snapshot* before) {
-  const std::string path = directory.segment_path(listed.hash);
+  const auto path = [&] { return directory.segment_path(listed.hash); };
   // A zone's index is made with the key: one made with another key would find nothing.
   const bool may_share = before != nullptr && before->key_ == key_;
   auto zone = find_shared(may_share ? &before->zones_by_hash_ : nullptr, listed.hash);
   if (zone != nullptr) {
     // What a cold start would refuse is refused here too.
-    auto bodies = find_dependencies(zone->view().dependencies());
-    if (!bodies) {
-      return in(path, bodies.error());
+    if (auto good = check_dependencies(zone->view().dependencies()); !good) {
+      return in(path(), good.error());
     }
   } else {
     auto segment = load_listed(directory, listed);
@@ -134,21 +144,22 @@ Result<uint64_t> Snapshot::load_zone(const Directory& directory, const ManifestS
     // The dependencies are read here to find the bodies, and checked by make().
     const auto hashes = segment->table<ContentHash>(SectionKind::dependencies);
     if (!hashes) {
-      return in(path, hashes.error());
+      return in(path(), hashes.error());
     }
     auto bodies = find_dependencies(*hashes);
     if (!bodies) {
-      return in(path, bodies.error());
+      return in(path(), bodies.error());
     }
     auto made = LoadedZone::make(std::move(*segment), std::move(*bodies), key_);
     if (!made) {
-      return in(path, made.error());
+      return in(path(), made.error());
     }
     zone = *made;
   }
   if (!std::ranges::equal(zone->view().apex(), listed.apex.folded().wire())) {
     return fail(ErrorCode::corruption, "{}: section ZONE_INFO: apex is {}, the manifest says {}",
-                path, name::Name::from_wire(zone->view().apex())->to_text(), listed.apex.to_text());
+                path(), name::Name::from_wire(zone->view().apex())->to_text(),
+                listed.apex.to_text());
   }
   zones_by_hash_[listed.hash] = zone;
   zones_.push_back(zone);
@@ -173,6 +184,7 @@ Result<uint64_t> Snapshot::load_access(const Directory& directory, const Manifes
 Result<std::vector<std::shared_ptr<const LoadedBodies>>> Snapshot::find_dependencies(
     std::span<const ContentHash> hashes) const {
   std::vector<std::shared_ptr<const LoadedBodies>> bodies;
+  bodies.reserve(hashes.size());
   for (const ContentHash& hash : hashes) {
     const auto at = bodies_by_hash_.find(hash);
     if (at == bodies_by_hash_.end()) {
@@ -182,6 +194,16 @@ Result<std::vector<std::shared_ptr<const LoadedBodies>>> Snapshot::find_dependen
     bodies.push_back(at->second);
   }
   return bodies;
+}
+
+Status Snapshot::check_dependencies(std::span<const ContentHash> hashes) const {
+  for (const ContentHash& hash : hashes) {
+    if (!bodies_by_hash_.contains(hash)) {
+      return fail(ErrorCode::corruption, "section DEPENDENCIES: segment {} is not in the manifest",
+                  hash.to_text());
+    }
+  }
+  return {};
 }
 
 Result<std::shared_ptr<const Snapshot>> Snapshot::assemble(
@@ -198,6 +220,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::assemble(
   if (auto good = snapshot->index_apexes(); !good) {
     return std::unexpected(good.error());
   }
+  snapshot->count_memory();
   return std::shared_ptr<const Snapshot>(std::move(snapshot));
 }
 
@@ -216,8 +239,9 @@ Status Snapshot::index_apexes() {
     for (Bytes above = zone->view().apex(); above[0] != 0;) {
       above = above.subspan(size_t{above[0]} + 1);
       const LoadedZone* parent = apexes_.find_exactly(above);
-      if (parent != nullptr && parent->view().info().account == 0) {
-        over_accounts_.push_back(parent);
+      if (parent != nullptr && parent->view().info().account == 0 &&
+          (over_accounts_.empty() || over_accounts_.back() != parent)) {
+        over_accounts_.push_back(parent);  // neighbours mostly have one parent
       }
     }
   }
@@ -225,6 +249,18 @@ Status Snapshot::index_apexes() {
   over_accounts_.erase(std::unique(over_accounts_.begin(), over_accounts_.end()),
                        over_accounts_.end());
   return {};
+}
+
+void Snapshot::count_memory() {
+  resident_bytes_ = access_->segment.bytes().size();
+  for (const auto& zone : zones_) {
+    resident_bytes_ += zone->size_bytes() + zone->memory_bytes();
+    address_count_ += zone->view().own_bodies().address_count();
+  }
+  for (const auto& [hash, bodies] : bodies_by_hash_) {
+    resident_bytes_ += bodies->segment.bytes().size();
+    address_count_ += bodies->view.address_count();
+  }
 }
 
 const LoadedZone* Snapshot::find_zone_above(const LoadedZone& zone, Bytes folded_name,

@@ -49,6 +49,10 @@ class Snapshot {
   const Subject& subject(uint32_t index) const { return access_->view.subjects()[index]; }
   uint64_t size_bytes() const { return size_bytes_; }
   uint64_t node_count() const { return node_count_; }
+  // Segments and what was built from them, and the addresses in it: each body counts once, however
+  // many names share it.
+  uint64_t resident_bytes() const { return resident_bytes_; }
+  uint64_t address_count() const { return address_count_; }
 
   // The zone with the longest apex that is a suffix of the name, or nullptr. `label_offsets` are
   // the places of the name's labels, `label_count` of them, root excluded.
@@ -66,6 +70,7 @@ class Snapshot {
   }
 
  private:
+  void reserve(const Manifest& manifest);
   // Each returns the segment's size.
   Result<uint64_t> load_bodies(const Directory& directory, const ManifestSegment& listed,
                                const Snapshot* before);
@@ -75,7 +80,10 @@ class Snapshot {
                                const Snapshot* before);
   Result<std::vector<std::shared_ptr<const LoadedBodies>>> find_dependencies(
       std::span<const ContentHash> hashes) const;
+  // The same question without the answer.
+  Status check_dependencies(std::span<const ContentHash> hashes) const;
   Status index_apexes();
+  void count_memory();
 
   uint64_t generation_ = 0;
   IndexKey key_;
@@ -91,6 +99,8 @@ class Snapshot {
   std::vector<const LoadedZone*> over_accounts_;  // sorted; few
   uint64_t size_bytes_ = 0;
   uint64_t node_count_ = 0;
+  uint64_t resident_bytes_ = 0;
+  uint64_t address_count_ = 0;
 };
 
 }  // namespace merlon::snapshot

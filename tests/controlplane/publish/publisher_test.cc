@@ -224,6 +224,146 @@ TEST_F(PublisherTest, SegmentThatVanishedIsWrittenAgain) {
   EXPECT_EQ(load_current(path()).value(), 2u);
 }
 
+// The same segments, named by hash alone but for those of this kind.
+std::vector<SegmentFile> named_by_hash(const Content& content, snapshot::SegmentKind but_for) {
+  std::vector<SegmentFile> files = content.files;
+  for (SegmentFile& file : files) {
+    if (file.listed.kind != but_for) {
+      file.bytes = {};
+    }
+  }
+  return files;
+}
+
+TEST_F(PublisherTest, WhatIsHeldNeedsNoBytes) {
+  Publisher publisher = open();
+  publish(publisher, 1);
+  const Content second(2);
+  const auto written = publisher.write(named_by_hash(second, snapshot::SegmentKind::zone), 1);
+  ASSERT_TRUE(written.has_value()) << written.error().message;
+  EXPECT_TRUE(written->changed);
+  EXPECT_EQ(written->segments_written, 1u);
+  EXPECT_EQ(written->segments_reused, second.files.size() - 1);
+  ASSERT_TRUE(publisher.set_current(written->generation).has_value());
+  EXPECT_EQ(load_current(path()).value(), 2u);
+}
+
+TEST_F(PublisherTest, BytesAreAskedForWhenASegmentIsNotHeld) {
+  const Content content(1);
+  {
+    Publisher publisher = open();
+    publish(publisher, 1);
+  }
+  Publisher next = open();  // has seen nothing yet
+  EXPECT_FALSE(next.holds(content.files[0].listed.hash));
+  const auto refused = next.write(named_by_hash(content, snapshot::SegmentKind::zone), 1);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(refused.error().message, HasSubstr("its bytes are not given"));
+  EXPECT_EQ(load_current(path()).value(), 1u);
+  // After an audit it knows what is there.
+  const auto manifest = next.directory().manifest(1, next.public_key());
+  ASSERT_TRUE(manifest.has_value());
+  EXPECT_EQ(next.audit(manifest->segments), 0u);
+  EXPECT_TRUE(next.holds(content.files[0].listed.hash));
+  const auto written = next.write(named_by_hash(content, snapshot::SegmentKind::zone), 1);
+  ASSERT_TRUE(written.has_value()) << written.error().message;
+  EXPECT_FALSE(written->changed);
+}
+
+TEST_F(PublisherTest, TrustHoldsWhatTheCallerRead) {
+  {
+    Publisher publisher = open();
+    publish(publisher, 1);
+  }
+  Publisher publisher = open();
+  const auto manifest = publisher.directory().manifest(1, publisher.public_key());
+  ASSERT_TRUE(manifest.has_value());
+  publisher.trust(manifest->segments);
+  for (const snapshot::ManifestSegment& segment : manifest->segments) {
+    EXPECT_TRUE(publisher.holds(segment.hash));
+  }
+}
+
+TEST_F(PublisherTest, AuditForgetsWhatIsDamagedOrGone) {
+  Publisher publisher = open();
+  publish(publisher, 1);
+  const Content content(1);
+  const auto manifest = publisher.directory().manifest(1, publisher.public_key());
+  ASSERT_TRUE(manifest.has_value());
+  EXPECT_EQ(publisher.audit(manifest->segments), 0u);
+  const snapshot::ContentHash flipped = content.files[0].listed.hash;
+  const snapshot::ContentHash gone = content.files[1].listed.hash;
+  auto bytes = read_file(publisher.directory().segment_path(flipped), 1 << 24).value();
+  bytes[bytes.size() / 2] ^= 1u;
+  overwrite(publisher.directory().segment_path(flipped), std::string(as_text(bytes)));
+  fs::remove(publisher.directory().segment_path(gone));
+  EXPECT_EQ(publisher.audit(manifest->segments), 2u);
+  EXPECT_FALSE(publisher.holds(flipped));
+  EXPECT_FALSE(publisher.holds(gone));
+  const auto healed = publisher.write(content.files, 1);
+  ASSERT_TRUE(healed.has_value()) << healed.error().message;
+  EXPECT_EQ(healed->segments_written, 2u);
+  EXPECT_FALSE(healed->changed);
+  EXPECT_EQ(load_current(path()).value(), 1u);
+}
+
+// What clean_up() remembers of manifests that it read before is as good as reading them.
+TEST_F(PublisherTest, CleanUpAfterEachPublishKeepsExactlyWhatIsUsed) {
+  Publisher publisher = open(2);
+  for (uint8_t salt = 1; salt <= 6; ++salt) {
+    publish(publisher, salt);
+    ASSERT_TRUE(publisher.clean_up().has_value());
+    const size_t generations = std::min<size_t>(salt, 2);
+    EXPECT_EQ(count_files(publisher.directory().manifests_path()), generations);
+    // Each generation has one segment that no other has.
+    EXPECT_EQ(count_files(publisher.directory().segments_path()),
+              Content(1).files.size() - 1 + generations);
+  }
+}
+
+TEST_F(PublisherTest, OldGenerationInForceKeepsWhatItUses) {
+  Publisher publisher = open(2);
+  for (uint8_t salt = 1; salt <= 3; ++salt) {
+    publish(publisher, salt);
+    ASSERT_TRUE(publisher.clean_up().has_value());
+  }
+  ASSERT_TRUE(publisher.set_current(2).has_value());
+  for (uint8_t salt = 10; salt <= 12; ++salt) {
+    ASSERT_TRUE(publisher.write(Content(salt).files, 1).has_value());
+    ASSERT_TRUE(publisher.clean_up().has_value());
+    EXPECT_EQ(load_current(path()).value(), 2u);
+  }
+}
+
+TEST_F(PublisherTest, ManySegmentsAtOnceAreAllThere) {
+  Publisher publisher = open();
+  const Content content(1);
+  std::vector<std::vector<uint8_t>> bytes;
+  std::vector<SegmentFile> files = content.files;
+  for (uint8_t i = 0; i < 40; ++i) {
+    snapshot::BodiesBuilder bodies;
+    bodies.begin();
+    bodies.add({.type = 1, .ttl = 60, .data = std::to_array<uint8_t>({45, 1, 2, i})});
+    ASSERT_TRUE(bodies.end().has_value());
+    bytes.push_back(bodies.finish());
+    files.push_back({.listed = {.kind = snapshot::SegmentKind::bodies,
+                                .hash = snapshot::ContentHash::of(bytes.back()),
+                                .size_bytes = bytes.back().size(),
+                                .apex = {}},
+                     .bytes = {}});
+  }
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    files[content.files.size() + i].bytes = bytes[i];
+  }
+  const auto written = publisher.write(files, 1);
+  ASSERT_TRUE(written.has_value()) << written.error().message;
+  EXPECT_EQ(written->segments_written, files.size());
+  ASSERT_TRUE(publisher.set_current(written->generation).has_value());
+  EXPECT_EQ(load_current(path()).value(), written->generation);
+  EXPECT_EQ(count_files(publisher.directory().segments_path()), files.size());
+}
+
 TEST_F(PublisherTest, OpenRemovesPartialFilesOnly) {
   {
     Publisher publisher = open();

@@ -110,7 +110,8 @@ TEST(Report, StatusBeforeTheFirstLoadIsComplete) {
   const json report = json::parse(status_json(StatusFacts{}));
   for (const char* key : {"schema_version", "version", "engine", "engine_note", "worker_count",
                           "listen", "started_unix_s", "generation", "loaded_unix_s",
-                          "last_load_error", "zone_count", "name_count", "snapshot_size_bytes"}) {
+                          "last_load_error", "zone_count", "name_count", "snapshot_size_bytes",
+                          "address_count", "resident_bytes", "resident_bytes_per_address"}) {
     EXPECT_TRUE(report.contains(key)) << key;
   }
   EXPECT_EQ(report["generation"], 0);

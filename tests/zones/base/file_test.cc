@@ -175,5 +175,30 @@ TEST_F(File, DirectoriesAreMadeWithTheirParentsAndAFileInTheWayIsAnError) {
   EXPECT_NE(made.error().message.find(path("a/file/below")), std::string::npos);
 }
 
+TEST_F(File, SeveralFilesAreWrittenAndSyncedTogether) {
+  for (const size_t count : {size_t{1}, size_t{3}, size_t{50}}) {  // synced each, and together
+    std::vector<std::string> paths;
+    const size_t entries_before = entries();
+    for (size_t i = 0; i < count; ++i) {
+      paths.push_back(path(fmt::format("{}-{}", count, i)));
+      const std::string content = fmt::format("content {} of {}", i, count);
+      {
+        const FullDisk full(5);
+        const Status refused = write_file_whole(paths.back(), as_bytes(content));
+        ASSERT_FALSE(refused.has_value());
+        EXPECT_EQ(refused.error().code, ErrorCode::io);
+      }
+      const Status written = write_file_whole(paths.back(), as_bytes(content));
+      ASSERT_TRUE(written.has_value()) << written.error().message;
+      EXPECT_EQ(text_of(paths.back()), content);
+    }
+    EXPECT_EQ(entries(), entries_before + count) << "nothing else is left behind";
+    EXPECT_TRUE(sync_files(folder_, paths).has_value());
+  }
+  EXPECT_TRUE(sync_files(folder_, {}).has_value());
+  const std::vector<std::string> missing = {path("missing")};
+  EXPECT_EQ(sync_files(folder_, missing).error().code, ErrorCode::not_found);
+}
+
 }  // namespace
 }  // namespace merlon

@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <memory>
 
 #include "tests/support/segment_edit.h"
 #include "tests/support/snapshot_fixture.h"
@@ -229,6 +232,35 @@ TEST(ContentHash, IsBlake2bOf32Bytes) {
             "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8");
   EXPECT_FALSE(ContentHash::from_text("00").has_value());
   EXPECT_EQ(ContentHash::from_text(ContentHash::of({}).to_text()), ContentHash::of({}));
+}
+
+// A process may have 65,530 mappings; a hundred thousand zones must fit.
+TEST(Segment, SmallSegmentsTakeNoMappingEach) {
+  SegmentBuilder builder(SegmentKind::transfer);
+  builder.add(static_cast<SectionKind>(kIgnorableSectionKind + 1), std::vector<uint8_t>(1000, 7));
+  const std::vector<uint8_t> bytes = builder.finish();
+  const auto count_mappings = [] {
+    std::ifstream maps("/proc/self/maps");
+    size_t lines = 0;
+    for (std::string line; std::getline(maps, line);) {
+      ++lines;
+    }
+    return lines;
+  };
+  const size_t before = count_mappings();
+  std::vector<Segment> segments;
+  std::vector<std::unique_ptr<uint8_t[]>> between;  // keeps the kernel from merging neighbours
+  for (int i = 0; i < 70'000; ++i) {
+    auto segment = Segment::from_bytes(bytes);
+    ASSERT_TRUE(segment.has_value()) << segment.error().message;
+    segments.push_back(std::move(*segment));
+    between.push_back(std::make_unique<uint8_t[]>(64));
+  }
+  for (const Segment& segment : segments) {
+    ASSERT_EQ(reinterpret_cast<uintptr_t>(segment.bytes().data()) % kSectionAlignment, 0u);
+    ASSERT_TRUE(std::ranges::equal(segment.bytes(), bytes));
+  }
+  EXPECT_LT(count_mappings(), before + 1000);
 }
 
 }  // namespace

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps every zone compiled: the shared one, and one per account with the lists of its policies and
+// its own block lists. A build looks at what changed (inputs.h), compiles the zones concerned side
+// by side, and names all other segments by hash. What a build has compiled is on disk before the
+// next zones are begun, so a cold start holds the bytes of some hundred lists and not of all.
+//
+// What is remembered of a zone (its chunks, its serial) is kept over a restart by a log
+// (zone_log.h) and the generation in force. An account whose zone cannot be compiled keeps the one
+// it had, and problems() says why; no other account waits for it. Not thread-safe: builds never
+// overlap.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "controlplane/api/operations.h"
+#include "controlplane/compile/compile.h"
+#include "controlplane/coordinator/inputs.h"
+#include "controlplane/coordinator/zone_log.h"
+#include "controlplane/publish/publisher.h"
+#include "controlplane/store/store.h"
+#include "zones/snapshot/snapshot.h"
+
+namespace merlon::coordinator {
+
+struct BuilderOptions {
+  compile::Settings compile;
+  std::string log_path;                   // "": nothing is remembered over a restart
+  compile::ZoneSigner* signer = nullptr;  // nullptr: nothing is signed
+  unsigned threads = 2;
+};
+
+class Builder {
+ public:
+  struct Build {
+    uint64_t revision = 0;                       // of the store, that it is made of
+    std::vector<publish::SegmentFile> segments;  // of the whole generation, without bytes
+    publish::Written stored;                     // what was written on the way
+    size_t zones_compiled = 0;
+    uint64_t list_count = 0;
+    uint64_t name_count = 0;
+  };
+
+  // The references outlive the builder.
+  Builder(const store::Store& store, publish::Publisher& publisher, BuilderOptions options);
+
+  // Takes up what was remembered of the generation in force.
+  void resume(const snapshot::Manifest& in_force, const snapshot::Snapshot& served);
+  // Brings every zone up to the store's present state. Errors: the store's, the disk's, the
+  // signer's; what was compiled until then is not compiled again by the next build.
+  Result<Build> build(int64_t now);
+  // The last build's generation is in force. Trouble with the log is logged: it is a cache.
+  void keep(uint64_t generation);
+  // Reads the sets of all feeds, so that the first edit need not.
+  Status warm_up();
+
+  // By account's name: why its zone is not what it should be.
+  std::vector<std::string> problems() const;
+  // The shared lists, sorted by name.
+  const std::vector<api::ListInfo>& shared_lists() const;
+  // All segments that the zones and the access table have now.
+  std::vector<snapshot::ManifestSegment> segments() const;
+
+ private:
+  struct Zone {
+    uint32_t account = 0;
+    compile::ZoneMemory memory;
+    std::vector<snapshot::ManifestSegment> segments;
+    std::vector<api::ListInfo> lists;
+    uint64_t name_count = 0;
+  };
+  struct PlannedList {
+    compile::ListInput input;
+    policy::Selection selection;
+    api::ListInfo info;
+  };
+  struct PlannedZone {
+    name::Name apex;
+    uint32_t account = 0;
+    std::vector<PlannedList> lists;
+    uint64_t weight = 0;  // about how many addresses, before any is composed
+  };
+
+  Status take_over_changes();
+  void find_missing_segments();
+  Result<PlannedZone> plan_shared(int64_t now) const;
+  Result<PlannedZone> plan_account(const AccountInputs& inputs, int64_t now) const;
+  Result<PlannedList> plan_policy(const AccountInputs& inputs, const store::Policy& policy,
+                                  int64_t now) const;
+  Status compile_accounts(int64_t now, Build& build);
+  Status compile_batch(std::span<PlannedZone> zones, int64_t now, Build& build);
+  void compose(std::span<PlannedZone> zones) const;
+  std::vector<Result<compile::CompiledZone>> compile(std::span<const PlannedZone> zones,
+                                                     int64_t now) const;
+  Status accept(const PlannedZone& planned, compile::CompiledZone compiled, Build& build);
+  Status compile_access(Build& build);
+  uint32_t next_serial(int64_t now) const;
+  void drop_zone(const name::Name& apex);
+  uint64_t weight_of(const policy::Selection& selection) const;
+  std::string settings_text() const;
+  void seed_from(const snapshot::Manifest& in_force, const snapshot::Snapshot& served);
+  void finish(Build& build) const;
+
+  const store::Store& store_;
+  publish::Publisher& publisher_;
+  const BuilderOptions options_;
+  Inputs inputs_;
+  bool inputs_valid_ = false;
+  uint64_t revision_ = 0;  // that inputs_ is of
+  Concerned pending_;      // what is still to be compiled
+  std::map<name::Name, Zone> zones_;
+  std::map<uint32_t, name::Name> apex_of_;  // of each account's zone
+  snapshot::ManifestSegment access_;
+  bool has_access_ = false;
+  std::map<uint32_t, std::string> problems_;
+  uint32_t newest_serial_ = 0;
+  std::optional<uint64_t> kept_revision_;  // what was resumed is of this revision
+  ZoneLog log_;
+  std::set<name::Name> unsaved_;
+};
+
+}  // namespace merlon::coordinator

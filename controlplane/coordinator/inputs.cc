@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/coordinator/inputs.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+
+namespace merlon::coordinator {
+namespace {
+
+using Kind = store::Change::Kind;
+
+constexpr unsigned kThreads = 2;
+
+std::vector<uint64_t> hashes_of(const std::vector<std::string>& domains) {
+  std::vector<uint64_t> hashes;
+  hashes.reserve(domains.size());
+  for (const std::string& domain : domains) {
+    hashes.push_back(XXH3_64bits(domain.data(), domain.size()));
+  }
+  std::ranges::sort(hashes);
+  return hashes;
+}
+
+bool is_used(const store::FeedRecord& record, store::Direction direction) {
+  return record.definition.enabled && record.definition.direction == direction &&
+         record.state.last_changed != 0;
+}
+
+}  // namespace
+
+Result<Concerned> Inputs::update(const std::optional<std::vector<store::Change>>& changes) {
+  Concerned concerned;
+  const bool everything =
+      !changes || std::ranges::any_of(*changes, [](const store::Change& change) {
+        return change.kind == Kind::everything;
+      });
+  if (everything) {
+    data_.clear();
+    if (auto read = read_feeds(); !read) {
+      return std::unexpected(read.error());
+    }
+    if (auto read = read_all_accounts(); !read) {
+      return std::unexpected(read.error());
+    }
+    for (const store::FeedRecord& record : feeds_) {
+      stale_.insert(record.definition.id);
+    }
+    universe_stale_ = true;
+    concerned.shared = concerned.access = concerned.all_accounts = true;
+    return concerned;
+  }
+  std::set<std::string> definitions;
+  std::set<std::string> sets;
+  for (const store::Change& change : *changes) {
+    switch (change.kind) {
+      case Kind::feed_set:
+        sets.insert(change.feed);
+        break;
+      case Kind::feed_definition:
+        definitions.insert(change.feed);
+        break;
+      case Kind::devices:
+        concerned.access = true;
+        break;
+      case Kind::account:
+        concerned.access = true;
+        concerned.accounts.insert(change.account);
+        break;
+      case Kind::list:
+      case Kind::policy:
+        concerned.accounts.insert(change.account);
+        break;
+      case Kind::everything:
+        break;
+    }
+  }
+  if (!sets.empty() || !definitions.empty()) {
+    concerned.shared = true;
+    for (const std::string& id : definitions) {  // as it was
+      concern_feed(id, concerned);
+    }
+    if (auto read = read_feeds(); !read) {
+      return std::unexpected(read.error());
+    }
+    for (const std::string& id : sets) {
+      concern_feed(id, concerned);
+      stale_.insert(id);
+    }
+    stale_.insert(definitions.begin(), definitions.end());
+    universe_stale_ = true;
+  }
+  for (const uint32_t number : concerned.accounts) {
+    if (auto read = read_account(number); !read) {
+      return std::unexpected(read.error());
+    }
+  }
+  if (!definitions.empty()) {
+    concern_definitions(definitions, concerned);
+  }
+  return concerned;
+}
+
+Status Inputs::read_feeds() {
+  auto records = store_.feeds();
+  if (!records) {
+    return std::unexpected(records.error());
+  }
+  feeds_ = std::move(*records);
+  return {};
+}
+
+const store::FeedRecord* Inputs::find_feed(const std::string& id) const {
+  const auto at = std::ranges::find(
+      feeds_, id, [](const store::FeedRecord& record) { return record.definition.id; });
+  return at == feeds_.end() ? nullptr : &*at;
+}
+
+// Of every account whose policies take the feed. What a feed allows is taken out of every list.
+void Inputs::concern_feed(const std::string& id, Concerned& concerned) {
+  const store::FeedRecord* record = find_feed(id);
+  if (record != nullptr && record->definition.direction == store::Direction::allow) {
+    concerned.all_accounts = true;
+    return;
+  }
+  for (const auto& [number, inputs] : accounts_) {
+    const bool takes = std::ranges::any_of(inputs.policy_feeds, [&](const auto& feeds) {
+      return std::ranges::binary_search(feeds, id);
+    });
+    if (takes) {
+      concerned.accounts.insert(number);
+    }
+  }
+}
+
+// Definitions changed: which feeds meet a target may be others now.
+void Inputs::concern_definitions(const std::set<std::string>& ids, Concerned& concerned) {
+  for (auto& [number, inputs] : accounts_) {
+    for (size_t i = 0; i < inputs.policies.size(); ++i) {
+      auto feeds = policy::feeds_of(inputs.policies[i], feeds_);
+      if (feeds != inputs.policy_feeds[i]) {
+        inputs.policy_feeds[i] = std::move(feeds);
+        concerned.accounts.insert(number);
+      }
+    }
+  }
+  for (const std::string& id : ids) {
+    concern_feed(id, concerned);
+  }
+}
+
+Result<policy::OwnList> Inputs::read_list(const store::CustomList& list) const {
+  policy::OwnList own{.list = list, .entries = {}};
+  store::EntryRange range{.after = {}, .limit = store::kEntryPageMax};
+  while (true) {
+    auto page = store_.entries_of(list.account, list.name, range);
+    if (!page) {
+      return std::unexpected(page.error());
+    }
+    std::ranges::move(page->entries, std::back_inserter(own.entries));
+    if (!page->more || own.entries.empty()) {
+      return own;
+    }
+    range.after = own.entries.back().value;
+  }
+}
+
+Result<AccountInputs> Inputs::read_contents(const store::Account& account) const {
+  AccountInputs inputs;
+  inputs.account = account;
+  auto policies = store_.policies_of(account.name);
+  const auto lists = store_.lists_of(account.name);
+  if (!policies || !lists) {
+    return std::unexpected(policies ? lists.error() : policies.error());
+  }
+  inputs.policies = std::move(*policies);
+  for (const store::CustomList& list : *lists) {
+    auto own = read_list(list);
+    if (!own && own.error().code == ErrorCode::not_found) {
+      continue;  // removed this moment; the build that follows that change sees it whole
+    }
+    if (!own) {
+      return std::unexpected(own.error());
+    }
+    inputs.lists.push_back(std::move(*own));
+  }
+  for (const store::Policy& policy : inputs.policies) {
+    inputs.policy_feeds.push_back(policy::feeds_of(policy, feeds_));
+  }
+  return inputs;
+}
+
+Status Inputs::read_account(uint32_t number) {
+  const auto account = store_.account_of(number);
+  if (!account && account.error().code != ErrorCode::not_found) {
+    return std::unexpected(account.error());
+  }
+  if (!account) {
+    accounts_.erase(number);
+    return {};
+  }
+  auto inputs = read_contents(*account);
+  if (!inputs && inputs.error().code == ErrorCode::not_found) {
+    accounts_.erase(number);  // removed this moment
+    return {};
+  }
+  if (!inputs) {
+    return in(fmt::format("account {}", account->name), inputs.error());
+  }
+  accounts_[number] = std::move(*inputs);
+  return {};
+}
+
+Status Inputs::read_all_accounts() {
+  accounts_.clear();
+  const auto accounts = store_.accounts();
+  if (!accounts) {
+    return std::unexpected(accounts.error());
+  }
+  for (const store::Account& account : *accounts) {
+    if (auto read = read_account(account.number); !read) {
+      return read;
+    }
+  }
+  return {};
+}
+
+Status Inputs::load_sets() {
+  for (const std::string& id : stale_) {
+    const store::FeedRecord* record = find_feed(id);
+    auto set = record == nullptr ? Result<store::FeedSet>(store::FeedSet{}) : store_.set_of(id);
+    if (record == nullptr || (!set && set.error().code == ErrorCode::not_found)) {
+      data_.erase(id);
+      continue;
+    }
+    if (!set) {
+      return in(fmt::format("feed {}", id), set.error());
+    }
+    FeedData& data = data_[id];
+    data.domain_hashes = hashes_of(set->domains);
+    set->domains = {};
+    data.addresses = std::make_shared<const store::FeedSet>(std::move(*set));
+  }
+  stale_.clear();
+  if (!universe_stale_) {
+    return {};
+  }
+  std::vector<policy::Universe::Feed> feeds;
+  for (const store::FeedRecord& record : feeds_) {
+    const auto data = data_.find(record.definition.id);
+    if (is_used(record, store::Direction::block) && data != data_.end()) {
+      feeds.push_back({.id = record.definition.id, .set = data->second.addresses.get()});
+    }
+  }
+  universe_ = policy::Universe::build(feeds, {.narrow_from = narrow_from_, .threads = kThreads});
+  static const store::FeedSet kNothing;
+  allowed_ = policy::allowed_addresses(feeds_, [this](const std::string& id) -> const auto& {
+    const auto data = data_.find(id);
+    return data == data_.end() ? kNothing : *data->second.addresses;
+  });
+  universe_stale_ = false;
+  return {};
+}
+
+int64_t Inputs::changed_of(const std::vector<std::string>& feeds) const {
+  int64_t changed = 0;
+  for (const std::string& id : feeds) {
+    const store::FeedRecord* record = find_feed(id);
+    changed = std::max(changed, record == nullptr ? 0 : record->state.last_changed);
+  }
+  return changed;
+}
+
+uint64_t Inputs::domain_count_of(const std::vector<std::string>& feeds) const {
+  std::vector<uint64_t> all;
+  for (const std::string& id : feeds) {
+    if (const auto data = data_.find(id); data != data_.end()) {
+      const auto middle = static_cast<ptrdiff_t>(all.size());
+      all.insert(all.end(), data->second.domain_hashes.begin(), data->second.domain_hashes.end());
+      std::inplace_merge(all.begin(), all.begin() + middle, all.end());
+      all.erase(std::unique(all.begin(), all.end()), all.end());
+    }
+  }
+  return all.size();
+}
+
+}  // namespace merlon::coordinator

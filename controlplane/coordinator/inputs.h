@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// What zones are compiled from, kept in memory, and what depends on what:
+//
+//   feed -> target -> policy -> list -> zone      own list -> policy, list -> zone
+//   device, account -> access segment
+//
+// update() takes over what changed in the store and says which zones that concerns. The sets of the
+// feeds and the universe that is swept of them (policy/sweep.h) are read when a zone first needs
+// them. Not thread-safe; what the const methods give may be read by several threads until the next
+// update().
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controlplane/policy/policies.h"
+#include "controlplane/policy/sweep.h"
+#include "controlplane/store/store.h"
+
+namespace merlon::coordinator {
+
+// What an account's zone is made of.
+struct AccountInputs {
+  store::Account account;
+  std::vector<store::Policy> policies;
+  std::vector<policy::OwnList> lists;
+  std::vector<std::vector<std::string>> policy_feeds;  // of each policy: what it depends on
+};
+
+// What has to be compiled.
+struct Concerned {
+  bool shared = false;
+  bool access = false;
+  bool all_accounts = false;
+  std::set<uint32_t> accounts;  // numbers; such that are gone, too
+
+  bool any() const { return shared || access || all_accounts || !accounts.empty(); }
+};
+
+class Inputs {
+ public:
+  Inputs(const store::Store& store, const policy::NarrowFrom& narrow_from)
+      : store_(store), narrow_from_(narrow_from) {}
+
+  // nullopt: everything may have changed. On an error what is here may be of different times: the
+  // next update() must be given nullopt.
+  Result<Concerned> update(const std::optional<std::vector<store::Change>>& changes);
+  // Brings sets and universe up to date. Errors: the store's.
+  Status load_sets();
+
+  const std::vector<store::FeedRecord>& feeds() const { return feeds_; }
+  const std::map<uint32_t, AccountInputs>& accounts() const { return accounts_; }
+  const policy::Universe& universe() const { return universe_; }
+  const address::IpSet& allowed() const { return allowed_; }
+  policy::SelectionContext context(int64_t now) const {
+    return {.universe = universe_, .feeds = feeds_, .narrow_from = narrow_from_, .now = now};
+  }
+  // When the newest of these feeds changed; 0: never.
+  int64_t changed_of(const std::vector<std::string>& feeds) const;
+  // How many different domains these feeds list.
+  uint64_t domain_count_of(const std::vector<std::string>& feeds) const;
+
+ private:
+  struct FeedData {
+    std::shared_ptr<const store::FeedSet> addresses;  // without the domains
+    std::vector<uint64_t> domain_hashes;              // sorted
+  };
+
+  Status read_feeds();
+  Status read_account(uint32_t number);
+  Status read_all_accounts();
+  Result<AccountInputs> read_contents(const store::Account& account) const;
+  Result<policy::OwnList> read_list(const store::CustomList& list) const;
+  const store::FeedRecord* find_feed(const std::string& id) const;
+  void concern_feed(const std::string& id, Concerned& concerned);
+  void concern_definitions(const std::set<std::string>& ids, Concerned& concerned);
+
+  const store::Store& store_;
+  const policy::NarrowFrom narrow_from_;
+  std::vector<store::FeedRecord> feeds_;
+  std::map<uint32_t, AccountInputs> accounts_;
+  std::map<std::string, FeedData> data_;
+  std::set<std::string> stale_;  // feeds whose data is to be read
+  bool universe_stale_ = true;
+  policy::Universe universe_;
+  address::IpSet allowed_;
+};
+
+}  // namespace merlon::coordinator
