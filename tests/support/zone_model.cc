@@ -76,8 +76,8 @@ ModelAnswer ZoneModel::ask(const Name& name, uint16_t type) const {
   return made;
 }
 
-bool ZoneModel::step(Walk& walk) const {
-  ModelAnswer& made = walk.made;
+// The zone that is asked: the deepest one, but for DS its parent.
+const ZoneModel::Zone* ZoneModel::find_zone(Walk& walk) const {
   std::vector<Name> apexes;
   for (const auto& [apex, zone] : zones_) {
     if (walk.name.is_at_or_below(apex)) {
@@ -86,25 +86,35 @@ bool ZoneModel::step(Walk& walk) const {
   }
   std::ranges::sort(apexes, {}, &Name::label_count);
   if (apexes.empty()) {
-    made.refused = made.answer.empty();
-    made.end = ModelAnswer::End::elsewhere;
-    return false;
+    return nullptr;
   }
   if (walk.type == type::ds && walk.name == apexes.back() && apexes.size() > 1) {
     apexes.pop_back();
   }
-  const Name apex = apexes.back();
-  const Zone& zone = zones_.at(apex);
-  made.zone = apex;
-  for (size_t depth = apex.label_count(); depth <= walk.name.label_count(); ++depth) {
+  walk.made.zone = apexes.back();
+  return &zones_.at(walk.made.zone);
+}
+
+bool ZoneModel::step(Walk& walk) const {
+  ModelAnswer& made = walk.made;
+  const Zone* zone = find_zone(walk);
+  if (zone == nullptr) {
+    made.refused = made.answer.empty();
+    made.end = ModelAnswer::End::elsewhere;
+    return false;
+  }
+  for (size_t depth = made.zone.label_count(); depth <= walk.name.label_count(); ++depth) {
     const Name at = ancestor(walk.name, depth);
-    const Rrsets* rrsets = rrsets_at(zone, at);
+    if (!exists(*zone, at)) {
+      return expand(walk, *zone, at.parent());
+    }
+    static const Rrsets kEmpty;
+    const Rrsets* found = rrsets_at(*zone, at);
+    const Rrsets& rrsets = found == nullptr ? kEmpty : *found;
     const bool is_exact = at == walk.name;
-    if (rrsets != nullptr && at != apex && rrsets->contains(type::ns)) {
-      if (is_exact && walk.type == type::ds) {
-        return answer_from(walk, zone, *rrsets);
-      }
-      for (const ZoneRecord& record : rrsets->at(type::ns)) {
+    const bool asks_parent = is_exact && walk.type == type::ds;
+    if (at != made.zone && rrsets.contains(type::ns) && !asks_parent) {
+      for (const ZoneRecord& record : rrsets.at(type::ns)) {
         made.authority.insert(to_text(record));
       }
       made.authoritative = !made.answer.empty();
@@ -112,54 +122,58 @@ bool ZoneModel::step(Walk& walk) const {
       made.cut = at;
       return false;
     }
-    if (rrsets != nullptr && !is_exact && rrsets->contains(type::dname)) {
-      const ZoneRecord& dname = rrsets->at(type::dname).at(0);
-      const Name target = target_of(dname);
-      if (!walk.dnames.insert(at).second && target.is_at_or_below(at)) {
-        made.end = ModelAnswer::End::elsewhere;
-        return false;
-      }
-      made.answer.insert(to_text(dname));
-      std::vector<uint8_t> wire(walk.name.wire().begin(),
-                                walk.name.wire().end() - static_cast<std::ptrdiff_t>(at.size()));
-      wire.insert(wire.end(), target.wire().begin(), target.wire().end());
-      const auto next = Name::from_wire(wire);
-      if (!next) {
-        made.rcode = 6;
-        return false;
-      }
-      const std::string alias = to_text({walk.name, type::cname, dname.ttl, wire});
-      made.answer.insert(alias);
-      made.synthesized.insert(alias);
-      walk.name = *next;
-      return walk.type != type::cname;
-    }
     if (is_exact) {
-      static const Rrsets kEmpty;
-      if (exists(zone, at)) {
-        return answer_from(walk, zone, rrsets == nullptr ? kEmpty : *rrsets);
-      }
+      return answer_from(walk, *zone, rrsets);
     }
-    if (!exists(zone, at)) {
-      const auto wildcard = at.parent().child("*");
-      const Rrsets* source = wildcard ? rrsets_at(zone, *wildcard) : nullptr;
-      if (source == nullptr && !(wildcard && exists(zone, *wildcard))) {
-        made.rcode = 3;
-        made.authority.insert(to_text(zone.at(apex).at(type::soa).at(0)));
-        made.end = ModelAnswer::End::nxdomain;
-        return false;
-      }
-      static const Rrsets kEmpty;
-      const size_t before = made.answer.size();
-      const Name owner = walk.name;
-      const bool goes_on = answer_from(walk, zone, source == nullptr ? kEmpty : *source);
-      if (made.answer.size() != before) {
-        made.expanded.push_back(owner);
-      }
-      return goes_on;
+    if (rrsets.contains(type::dname)) {
+      return redirect(walk, rrsets.at(type::dname).at(0));
     }
   }
   return false;
+}
+
+bool ZoneModel::redirect(Walk& walk, const ZoneRecord& dname) {
+  ModelAnswer& made = walk.made;
+  const Name target = target_of(dname);
+  if (!walk.dnames.insert(dname.owner).second && target.is_at_or_below(dname.owner)) {
+    made.end = ModelAnswer::End::elsewhere;
+    return false;
+  }
+  made.answer.insert(to_text(dname));
+  std::vector<uint8_t> wire(
+      walk.name.wire().begin(),
+      walk.name.wire().end() - static_cast<std::ptrdiff_t>(dname.owner.size()));
+  wire.insert(wire.end(), target.wire().begin(), target.wire().end());
+  const auto next = Name::from_wire(wire);
+  if (!next) {
+    made.rcode = 6;
+    return false;
+  }
+  const std::string alias = to_text({walk.name, type::cname, dname.ttl, wire});
+  made.answer.insert(alias);
+  made.synthesized.insert(alias);
+  walk.name = *next;
+  return walk.type != type::cname;
+}
+
+bool ZoneModel::expand(Walk& walk, const Zone& zone, const Name& encloser) const {
+  ModelAnswer& made = walk.made;
+  const auto wildcard = encloser.child("*");
+  if (!wildcard || !exists(zone, *wildcard)) {
+    made.rcode = 3;
+    made.authority.insert(to_text(zone.at(made.zone).at(type::soa).at(0)));
+    made.end = ModelAnswer::End::nxdomain;
+    return false;
+  }
+  static const Rrsets kEmpty;
+  const Rrsets* source = rrsets_at(zone, *wildcard);
+  const size_t before = made.answer.size();
+  const Name owner = walk.name;
+  const bool goes_on = answer_from(walk, zone, source == nullptr ? kEmpty : *source);
+  if (made.answer.size() != before) {
+    made.expanded.push_back(owner);
+  }
+  return goes_on;
 }
 
 bool ZoneModel::answer_from(Walk& walk, const Zone& zone, const Rrsets& rrsets) const {

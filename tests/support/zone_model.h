@@ -38,7 +38,10 @@ class ZoneModel {
   using Zone = std::map<name::Name, Rrsets>;
 
   struct Walk;
+  const Zone* find_zone(Walk& walk) const;
   bool step(Walk& walk) const;
+  static bool redirect(Walk& walk, const ZoneRecord& dname);
+  bool expand(Walk& walk, const Zone& zone, const name::Name& encloser) const;
   bool answer_from(Walk& walk, const Zone& zone, const Rrsets& rrsets) const;
   static const Rrsets* rrsets_at(const Zone& zone, const name::Name& name);
   static bool exists(const Zone& zone, const name::Name& name);
