@@ -8,6 +8,7 @@
 // that does not continue the chain (after a roll back, or when one could not be written) begins a
 // new one, and the old is forgotten. Bounded by age, by the size of the zone itself (more is not
 // worth sending) and by the size of all files, oldest first; a file that nothing needs is removed.
+// A clock that jumps ahead costs differences, no more: secondaries then get whole zones.
 //
 // After a crash the last entries may be torn: they are cut off with a note. The journal may then
 // end before the serial that is published, so who reads says which serial the chain must end at; a

@@ -2,7 +2,9 @@
 #include "controlplane/compile/difference.h"
 
 #include <gmock/gmock.h>
+#include <xxhash.h>
 
+#include <fstream>
 #include <random>
 
 #include "tests/controlplane/compile/zones.h"
@@ -311,6 +313,25 @@ TEST(DifferenceEncoding, RefusesEveryDamage) {
     EXPECT_FALSE(decode_difference(damaged).has_value()) << at;
     EXPECT_FALSE(decode_difference(Bytes(bytes).first(at)).has_value()) << at;
   }
+}
+
+// The form is kept on disk: bytes that were written by hand are read for ever.
+TEST(DifferenceEncoding, ReadsBytesWrittenByHand) {
+  std::ifstream in("tests/fuzz/corpus/fuzz_difference/gone_and_come", std::ios::binary);
+  std::vector<uint8_t> bytes{std::istreambuf_iterator<char>(in), {}};
+  const Le64 checksum = XXH3_64bits(bytes.data(), bytes.size());
+  bytes.insert(bytes.end(), checksum.bytes.begin(), checksum.bytes.end());
+  const auto read = decode_difference(bytes);
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(read->apex, name_of("zone.internal"));
+  EXPECT_EQ(read->serial_from, 7u);
+  EXPECT_EQ(read->serial_to, 9u);
+  const std::vector<uint8_t> root = {0};
+  EXPECT_EQ(plain(read->removed),
+            (std::set<PlainRecord>{{"a.zone.internal.", wire::type::cname, 300, root},
+                                   {"*.a.zone.internal.", wire::type::cname, 300, root}}));
+  EXPECT_EQ(plain(read->added),
+            (std::set<PlainRecord>{{"b.zone.internal.", wire::type::cname, 300, root}}));
 }
 
 TEST(DifferenceEncoding, OfANameCostsLittleMoreThanTheName) {

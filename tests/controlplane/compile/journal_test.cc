@@ -6,9 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <thread>
 
 #include "tests/support/seed.h"
 
@@ -275,6 +277,34 @@ TEST_F(JournalFiles, RefuseWhatCannotBeWritten) {
   ASSERT_FALSE(added.has_value());
   EXPECT_THAT(added.error().message, HasSubstr("journal"));
   EXPECT_EQ(chain(*journal, kA, 1, 2), "-");
+}
+
+TEST_F(JournalFiles, AreReadWhileTheyAreWritten) {
+  settings_.file_size_max = 1000;
+  settings_.size_max = 5000;
+  auto journal = open();
+  std::atomic<uint32_t> last{1};
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> found{0};
+  std::thread reader([&] {
+    while (!stop) {
+      const uint32_t to = last;
+      const auto payloads = journal->chain(kA, to - 1, to);
+      found += payloads.has_value() ? 1u : 0u;
+      if (payloads.has_value()) {
+        EXPECT_EQ(as_text(payloads->back()), std::to_string(to));
+      }
+    }
+  });
+  for (uint32_t serial = 2; serial < 200; ++serial) {
+    ASSERT_TRUE(add(*journal, entry(kA, serial - 1, serial, std::to_string(serial))).has_value());
+    last = serial;
+  }
+  while (found == 0) {
+    std::this_thread::yield();
+  }
+  stop = true;
+  reader.join();
 }
 
 TEST_F(JournalFiles, TakeTenThousandZonesInOneWrite) {

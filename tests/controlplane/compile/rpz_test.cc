@@ -5,7 +5,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
+#include <sstream>
 
 #include "controlplane/compile/rpz_names.h"
 #include "tests/controlplane/compile/policy_zones.h"
@@ -229,11 +231,30 @@ TEST(PolicyZone, HasOneRecordForEachOwnerAndOneBodyForEachAction) {
   }
 }
 
+TEST(PolicyZone, LeavesOutAndCountsWhatHasNoRoomBelowTheApex) {
+  std::string longest = "com";
+  while (
+      domains::name_below(kPolicyApex, domains::key_of(name_of("aaa." + longest)), Scope::exact)) {
+    longest.insert(0, "aaa.");
+  }
+  const size_t left = name::kWireSizeMax - kPolicyApex.size() - name_of(longest).size() + 1;
+  if (left > 1) {  // the longest that has room itself
+    longest.insert(0, std::string(left - 1, 'b') + ".");
+  }
+  const auto zone = compiled(policy({{.domains = subtrees({longest, "x." + longest, "ok.com"})}}));
+  EXPECT_THAT(triggers(zone), testing::UnorderedElementsAre(longest + " -> .", "ok.com -> .",
+                                                            "*.ok.com -> .", kTestTrigger));
+  EXPECT_EQ(zone.counts.covered + zone.counts.too_long, 1u);
+}
+
+fs::path test_data(std::string_view name) {
+  const char* given = std::getenv("MERLON_TEST_DATA");
+  return fs::path(given != nullptr ? given : "../shared/data") / "dns/rpz" / name;
+}
+
 // The shape of real policy zones: the same owners and targets come out of what they say.
 TEST(PolicyZone, HasTheShapeOfRealOnes) {
-  const char* given = std::getenv("MERLON_TEST_DATA");
-  const fs::path file =
-      fs::path(given != nullptr ? given : "../shared/data") / "dns/rpz/excerpt-urlhaus-2022.rpz";
+  const fs::path file = test_data("excerpt-urlhaus-2022.rpz");
   std::ifstream in(file);
   if (!in) {
     GTEST_SKIP() << "no test data at " << file;
@@ -253,6 +274,52 @@ TEST(PolicyZone, HasTheShapeOfRealOnes) {
   }
   const auto zone = compiled(policy({{.domains = domains_of(listed)}}));
   EXPECT_THAT(triggers(zone), testing::UnorderedElementsAreArray(expected));
+}
+
+// What a real zone says with each action, said by rules: its records come back, and one that it
+// lacks, because the passthru record of mail.nxdomain.org ends the wildcard above it.
+TEST(PolicyZone, SaysWhatARealOneSays) {
+  std::ifstream in(test_data("basic.rpz"));
+  if (!in) {
+    GTEST_SKIP() << "no test data at " << test_data("basic.rpz");
+  }
+  std::vector<std::pair<std::string, std::string>> names;  // owner, target
+  std::vector<std::string> expected = {kTestTrigger, "*.mail.nxdomain.org -> ."};
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    std::string owner;
+    std::string type;
+    std::string target;
+    words >> owner >> type >> target;
+    if (type != "CNAME" || owner.find("client-ip") != std::string::npos ||
+        owner.find("nsdname") != std::string::npos) {
+      continue;
+    }
+    expected.push_back(owner + " -> " + target);
+    if (owner.find("rpz-ip") == std::string::npos) {
+      names.emplace_back(owner, target);
+    }
+  }
+  ASSERT_GT(names.size(), 8u);
+  std::map<std::string, std::vector<TestDomain>> by_target;
+  for (const auto& [owner, target] : names) {
+    const bool wildcard = owner.starts_with("*.");
+    by_target[target].emplace_back(std::string_view(owner).substr(wildcard ? 2 : 0),
+                                   wildcard ? Scope::below : Scope::exact);
+  }
+  std::vector<RpzRule> rules;
+  for (const auto& [target, listed] : by_target) {
+    const bool garden = target == "explanation.example.com.";
+    rules.push_back({.action = garden                      ? RpzAction::garden
+                               : target == "."             ? RpzAction::nxdomain
+                               : target == "rpz-passthru." ? RpzAction::passthru
+                               : target == "rpz-drop."     ? RpzAction::drop
+                                                           : RpzAction::tcp_only,
+                     .garden = garden ? name_of(target) : name::Name(),
+                     .domains = domains_of(listed)});
+  }
+  rules.push_back({.addresses = addresses_of({"10.0.0.2"})});
+  EXPECT_THAT(triggers(compiled(policy(rules))), testing::UnorderedElementsAreArray(expected));
 }
 
 }  // namespace
