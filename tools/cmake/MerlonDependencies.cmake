@@ -16,6 +16,8 @@ pkg_check_modules(bpf REQUIRED IMPORTED_TARGET libbpf)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
 pkg_check_modules(ldns REQUIRED IMPORTED_TARGET ldns)
 pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
+pkg_check_modules(idn2 REQUIRED IMPORTED_TARGET libidn2)
+pkg_check_modules(psl REQUIRED IMPORTED_TARGET libpsl)
 
 # DPDK: its pkg-config file names every library there is; these are those that we call. Drivers are
 # loaded at run time.
