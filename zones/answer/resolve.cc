@@ -96,6 +96,11 @@ class Resolver {
     }
     return {name_.name.subspan(at), ancestor_offsets_.data(), depth};
   }
+  // Whether its DNAME is.
+  bool is_in_answer(const Node& node) const {
+    const auto before = std::span(dnames_).first(links_);
+    return std::ranges::find(before, &node) != before.end();
+  }
   // A body that answers by itself, without a copy.
   bool answers_alone() const { return links_ == 0 && !wants_dnssec(); }
 
@@ -218,6 +223,9 @@ bool Resolver::answer_from(const Node& node, const Encloser* expanded) {
     alone_ = &rrset->body;
     return false;
   }
+  if (is_answer && rrset->type == type::dname && is_in_answer(node)) {
+    return false;  // it was asked for, and has led here
+  }
   const size_t at = out_.at();
   Owner owner = out_.owner(name_);
   target_at_ = at + owner.size + kRecordFixedSize;
@@ -260,8 +268,7 @@ bool Resolver::redirect(const Encloser& owner) {
     return false;
   }
   const LabelledName from = ancestor(owner.depth);
-  const auto before = std::span(dnames_).first(links_);
-  if (std::ranges::find(before, owner.node) == before.end()) {
+  if (!is_in_answer(*owner.node)) {
     Owner dname_owner = out_.owner(from);
     add_rrset(Section::answer, dname_owner, *owner.node, rrset);
   } else if (is_at_or_below(suffix.name(), from)) {
