@@ -288,6 +288,13 @@ Status ds_seen(ZoneKeys& zone, int64_t now) {
   return {};
 }
 
+bool drop_unused(ZoneKeys& zone, int64_t now) {
+  constexpr int64_t kKeep_s = 90 * 86400;
+  return std::erase_if(zone.keys, [now](const KeyState& key) {
+           return !key.is_in_use() && std::max(key.remove, key.retire) + kKeep_s < now;
+         }) > 0;
+}
+
 bool is_trust_anchor(const ZoneKeys& zone, const KeyState& key) {
   if (!key.signs_keys()) {
     return false;

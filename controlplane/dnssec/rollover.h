@@ -109,6 +109,10 @@ bool published(ZoneKeys& zone, int64_t now);
 // (nothing waits for it).
 Status ds_seen(ZoneKeys& zone, int64_t now);
 
+// Drops keys that have been out of use for 90 days: until then somebody may ask which key made a
+// signature. True: something changed.
+bool drop_unused(ZoneKeys& zone, int64_t now);
+
 // When advance() will do something; kNever while it waits for a publication or a person.
 int64_t next_step_at(const ZoneKeys& zone, const RolloverPolicy& policy);
 // Whether CDS and trust anchors are to name the key.

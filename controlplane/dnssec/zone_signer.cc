@@ -6,8 +6,6 @@
 namespace merlon::dnssec {
 namespace {
 
-// Keys that are out of use are kept this long, should somebody ask which key made a signature.
-constexpr int64_t kKeepRemoved_s = 90 * 86400;
 constexpr int64_t kForgetEvery_s = 86400;
 
 bool came_signed(const snapshot::ZoneBuilder& zone) {
@@ -19,12 +17,6 @@ bool came_signed(const snapshot::ZoneBuilder& zone) {
     }
   }
   return false;
-}
-
-bool drop_removed(ZoneKeys& keys, int64_t now) {
-  return std::erase_if(keys.keys, [now](const KeyState& key) {
-           return !key.is_in_use() && std::max(key.remove, key.retire) + kKeepRemoved_s < now;
-         }) > 0;
 }
 
 bool is_one_of(const std::vector<name::Name>& names, const name::Name& name) {
@@ -92,7 +84,7 @@ Result<ZoneKeys> Signer::current_keys(const name::Name& apex, int64_t now) {
     changed = true;
   }
   changed = advance(*keys, options_.policy, now) || changed;
-  changed = drop_removed(*keys, now) || changed;
+  changed = drop_unused(*keys, now) || changed;
   if (auto usable = check_usable(*keys); !usable) {
     return in(fmt::format("zone {}", apex.to_text()), usable.error());
   }

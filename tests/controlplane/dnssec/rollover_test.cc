@@ -70,8 +70,12 @@ class Model {
         served.sign_zone.insert(key.id);
       }
     }
-    dnskeys_.push_back({now, served});
-    signatures_.push_back({now, served.sign_zone});
+    if (dnskeys_.empty() || !(dnskeys_.back().what == served)) {
+      dnskeys_.push_back({now, served});
+    }
+    if (signatures_.empty() || signatures_.back().what != served.sign_zone) {
+      signatures_.push_back({now, served.sign_zone});
+    }
   }
   void set_ds(int64_t now, const Ids& ids) { ds_.push_back({now, ids}); }
   const Served& current() const { return dnskeys_.back().what; }
@@ -210,7 +214,7 @@ void restart(ZoneKeys& zone) {
 struct World {
   RolloverPolicy policy;
   ModelTimes times;
-  int64_t years = 6;
+  int64_t years = 4;
   bool lie_about_ttls = false;  // the state machine is told TTLs of 0
 };
 
@@ -275,14 +279,16 @@ class Life {
         ++outcome_.finished[before];
       }
     }
-    restart(zone_);
+    drop_unused(zone_, now_);
+    if (between(0, 9) == 0) {
+      restart(zone_);
+    }
     if (between(0, 9) == 0) {
       return;  // the publish failed, or the process was killed before it
     }
     model_.serve(now_, zone_);
     if (between(0, 9) != 0) {  // else killed between the publish and the note of it
       published(zone_, now_);
-      restart(zone_);
     }
   }
 
@@ -310,7 +316,7 @@ class RolloverYears : public testing::TestWithParam<Layout> {};
 TEST_P(RolloverYears, EveryCombinationOfCachedRecordsValidates) {
   std::mt19937_64 random(test::seed_for("RolloverYears"));
   std::map<RolloverKind, int> finished;
-  for (int life = 0; life < 12; ++life) {
+  for (int life = 0; life < 10; ++life) {
     World world{.policy = {.layout = GetParam()}, .times = {}};
     const int64_t ttls[] = {60, kHour, 12 * kHour, 2 * kDay};
     world.times.zone_ttl = ttls[random() % 4];
