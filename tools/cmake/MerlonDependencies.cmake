@@ -15,6 +15,7 @@ pkg_check_modules(uring REQUIRED IMPORTED_TARGET liburing)
 pkg_check_modules(fstrm REQUIRED IMPORTED_TARGET libfstrm)
 pkg_check_modules(bpf REQUIRED IMPORTED_TARGET libbpf)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+pkg_check_modules(ldns REQUIRED IMPORTED_TARGET ldns)
 pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
 
 # DPDK: its pkg-config file names every library there is; these are those that we call. Drivers are
