@@ -37,8 +37,9 @@ Status Store::Impl::check_source_free(const Device& device) const {
   return {};
 }
 
-Result<Device> Store::Impl::load_device(const std::string& name) const {
-  const auto text = database->get(Column::devices, name);
+Result<Device> Store::Impl::load_device(const std::string& name,
+                                        const rocksdb::ReadOptions& options) const {
+  const auto text = database->get(Column::devices, name, options);
   if (!text) {
     return std::unexpected(text.error());
   }
@@ -158,18 +159,20 @@ Result<std::vector<Device>> Store::devices() const {
 }
 
 Result<std::vector<Device>> Store::Impl::load_devices_of(uint32_t account) const {
+  const View view(*database);
   const std::string first = device_of_account_key(account);
   std::vector<Device> devices;
-  const auto walked = for_each_in(*database, Column::devices, first, end_of(first),
-                                  [&](std::string_view key, std::string_view) -> Status {
-                                    auto device =
-                                        load_device(std::string(key.substr(first.size())));
-                                    if (!device) {
-                                      return std::unexpected(device.error());
-                                    }
-                                    devices.push_back(std::move(*device));
-                                    return {};
-                                  });
+  const auto walked = for_each_in(
+      *database, Column::devices, first, end_of(first),
+      [&](std::string_view key, std::string_view) -> Status {
+        auto device = load_device(std::string(key.substr(first.size())), view.options());
+        if (!device) {
+          return std::unexpected(device.error());
+        }
+        devices.push_back(std::move(*device));
+        return {};
+      },
+      view.options());
   if (!walked) {
     return std::unexpected(walked.error());
   }
@@ -177,7 +180,6 @@ Result<std::vector<Device>> Store::Impl::load_devices_of(uint32_t account) const
 }
 
 Result<std::vector<Device>> Store::devices_of(const std::string& account) const {
-  const std::lock_guard lock(impl_->writing);  // an index entry and its device are two reads
   const auto found = impl_->load_account(account);
   if (!found) {
     return std::unexpected(found.error());

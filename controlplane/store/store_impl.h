@@ -91,7 +91,8 @@ struct Store::Impl {
 
   // Errors of the four below: not_found with the id, corruption.
   Result<StoredFeed> load_feed(const std::string& id, const rocksdb::ReadOptions& options) const;
-  Result<Device> load_device(const std::string& name) const;
+  Result<Device> load_device(const std::string& name,
+                             const rocksdb::ReadOptions& options = {}) const;
   Status put_feed(rocksdb::WriteBatch& batch, const StoredFeed& feed) const;
   Result<std::vector<StoredFeed>> load_feeds(const rocksdb::ReadOptions& options) const;
 
@@ -104,7 +105,7 @@ struct Store::Impl {
   Status check_source_free(const Device& device) const;
   Status put_device(rocksdb::WriteBatch& batch, const Device& device) const;
   Status delete_device(rocksdb::WriteBatch& batch, const Device& device) const;
-  Result<std::vector<Device>> load_devices_of(uint32_t account) const;
+  Result<std::vector<Device>> load_devices_of(uint32_t account) const;  // of one moment
 
   Result<Account> load_account(const std::string& name) const;  // not_found
   Status put_account(rocksdb::WriteBatch& batch, const Account& account) const;
@@ -129,6 +130,7 @@ struct Store::Impl {
   Status delete_list(rocksdb::WriteBatch& batch, const CustomList& list) const;
   Status remove_entry(rocksdb::WriteBatch& batch, uint32_t list, std::string_view value_key,
                       std::string_view stored) const;
+  Result<bool> something_expires(int64_t now) const;
   Result<std::vector<ExpiredEntries>> expire_some(int64_t now);
 
   Status upgrade();  // to this program's schema version
@@ -164,8 +166,7 @@ void put_number(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* meta, s
 // Calls use(key, value) for every entry from `first` up to `end`, in order, until it fails.
 template <class Use>
 Status for_each_in(const Database& database, Column column, std::string_view first,
-                   std::string_view end, Use&& use) {
-  rocksdb::ReadOptions options;
+                   std::string_view end, Use&& use, rocksdb::ReadOptions options = {}) {
   const rocksdb::Slice end_slice = slice(end);
   options.iterate_upper_bound = &end_slice;
   const std::unique_ptr<rocksdb::Iterator> at(
