@@ -115,6 +115,28 @@ void combine(benchmark::State& state, Operation operation) {
   state.SetItemsProcessed(state.iterations() * 2 * state.range(0));
 }
 
+// What 40 feeds list together: state.range(0) ranges in all, mostly single addresses.
+void unite_many(benchmark::State& state, unsigned threads) {
+  constexpr size_t kSets = 40;
+  std::mt19937_64 random(4711);
+  std::vector<RangeSet4> sets;
+  std::vector<const RangeSet4*> pointers;
+  for (size_t i = 0; i < kSets; ++i) {
+    std::vector<Range<Bits4>> ranges(static_cast<size_t>(state.range(0)) / kSets);
+    for (auto& range : ranges) {
+      range.first = range.last = static_cast<Bits4>(random());
+    }
+    sets.push_back(RangeSet4::from_unsorted(std::move(ranges)));
+  }
+  for (const RangeSet4& set : sets) {
+    pointers.push_back(&set);
+  }
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(RangeSet4::united(pointers, threads));
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+
 void contains(benchmark::State& state) {
   const RangeSet4 set = random_set(static_cast<size_t>(state.range(0)), 1);
   Bits4 address = 1;
@@ -168,6 +190,18 @@ BENCHMARK_CAPTURE(combine, union, &RangeSet4::united)
     ->Name("RangeSetUnion")
     ->ArgName("ranges")
     ->Arg(kMillion);
+BENCHMARK_CAPTURE(unite_many, small, 1)->Name("UnionOf40/small")->ArgName("ranges")->Arg(kSmall);
+BENCHMARK_CAPTURE(unite_many, one, 1)
+    ->Name("UnionOf40/threads:1")
+    ->ArgName("ranges")
+    ->Arg(8 * kMillion)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(unite_many, two, 2)
+    ->Name("UnionOf40/threads:2")
+    ->ArgName("ranges")
+    ->Arg(8 * kMillion)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(combine, minus, &RangeSet4::minus)
     ->Name("RangeSetMinus/small")
     ->ArgName("ranges")

@@ -124,6 +124,60 @@ TYPED_TEST(RangeSetOf, PrefixesOfASetMakeTheSameSet) {
   }
 }
 
+TYPED_TEST(RangeSetOf, UnionOfManyAgreesWithOneBitPerAddress) {
+  using Fixture = RangeSetOf<TypeParam>;
+  std::mt19937_64 random(test::seed_for("range set, union of many"));
+  for (const TypeParam base : Fixture::bases()) {
+    for (int round = 0; round < 20; ++round) {
+      Model model;
+      std::vector<RangeSet<TypeParam>> sets;
+      for (size_t count = random() % 9; count > 0; --count) {
+        const auto sample = Fixture::sample(random, base);
+        model |= sample.model;
+        sets.push_back(sample.set);
+      }
+      std::vector<const RangeSet<TypeParam>*> pointers;
+      for (const auto& set : sets) {
+        pointers.push_back(&set);
+      }
+      const auto all =
+          RangeSet<TypeParam>::united(pointers, static_cast<unsigned>(1 + random() % 3));
+      EXPECT_EQ(all, Fixture::set_of(model, base));
+      EXPECT_TRUE(RangeSet<TypeParam>::is_normal(all.ranges()));
+      uint64_t prefixes = 0;
+      all.for_each_prefix([&prefixes](Prefix<TypeParam>) { ++prefixes; });
+      EXPECT_EQ(all.prefix_count(), prefixes);
+    }
+  }
+}
+
+// Large enough for many slices; some ranges reach over several of them.
+TYPED_TEST(RangeSetOf, UnionOfManyIsTheSameForAnyNumberOfThreads) {
+  std::mt19937_64 random(test::seed_for("range set, threads"));
+  std::vector<RangeSet<TypeParam>> sets(7);
+  std::vector<Range<TypeParam>> together;
+  for (auto& set : sets) {
+    std::vector<Range<TypeParam>> ranges;
+    for (int i = 0; i < 40'000; ++i) {
+      const auto first = static_cast<TypeParam>(static_cast<TypeParam>(random()) *
+                                                static_cast<TypeParam>(0x9e3779b97f4a7c15));
+      const int length =
+          static_cast<int>(random() % 500 == 0 ? 3 + random() % 12 : kWidth<TypeParam> - 4);
+      ranges.push_back({first, static_cast<TypeParam>(first | host_mask<TypeParam>(length))});
+    }
+    together.insert(together.end(), ranges.begin(), ranges.end());
+    set = RangeSet<TypeParam>::from_unsorted(std::move(ranges));
+  }
+  std::vector<const RangeSet<TypeParam>*> pointers;
+  for (const auto& set : sets) {
+    pointers.push_back(&set);
+  }
+  const auto expected = RangeSet<TypeParam>::from_unsorted(std::move(together));
+  for (const unsigned threads : {1u, 2u, 5u}) {
+    EXPECT_EQ(RangeSet<TypeParam>::united(pointers, threads), expected) << threads;
+  }
+}
+
 TYPED_TEST(RangeSetOf, EmptySetIsNeutral) {
   using Set = typename TestFixture::RangeSetType;
   const Set none;
