@@ -217,6 +217,7 @@ std::shared_ptr<const snapshot::LoadedAccess> make_access() {
     builder.add_source(*address::parse_prefix(prefix), builder.add_subject(subject));
   };
   add("10.0.0.0/8", {1, 1, kTierAll, snapshot::Verb::pass, {}});
+  add("127.0.0.0/8", {1, 4, kTierAll, snapshot::Verb::pass, {}});
   add("192.0.2.0/24", {7, 2, kTierBasic, snapshot::Verb::pass, {}});
   add("203.0.113.0/24", {3, 3, kTierAll, snapshot::Verb::empty, {}});
   auto access = std::make_shared<snapshot::LoadedAccess>();

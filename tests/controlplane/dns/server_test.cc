@@ -4,6 +4,7 @@
 #include "controlplane/dns/server.h"
 
 #include <dirent.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <thread>
 
 #include "tests/controlplane/dns/client.h"
+#include "tests/support/text_zone.h"
 #include "zones/cookie/cookie.h"
 #include "zones/wire/wire.h"
 
@@ -50,6 +52,35 @@ TEST(DnsServer, FourThousandRecordsArriveComplete) {
     EXPECT_EQ(answer_count_of(*reply), 4000);
     EXPECT_GT(reply->size(), 64'000u);
     EXPECT_EQ(*reply, expected_answer(*running.snapshot, make_query(kBasic)));
+  }
+}
+
+// Small and large ones that were put together in the worker's memory wait for a client that reads
+// late, while the worker puts together the next ones there.
+TEST(DnsServer, AssembledAnswersKeepTheirBytesWhileTheyWait) {
+  std::string text = "@ SOA ns h 1 3600 600 86400 60\n@ NS ns\n*.wild CNAME list3\n";
+  for (int list = 0; list < 8; ++list) {
+    for (int i = 0; i < 200 * list + 1; ++i) {
+      text += fmt::format("list{} A 10.{}.{}.{}\n", list, list, i / 256, i % 256);
+    }
+  }
+  const tests::TextSnapshot made = tests::make_text_snapshot(
+      {{.apex = "example.test.", .text = text, .signing = tests::Signing::nsec}});
+  RunningServer running(quick_options(), made.snapshot);
+  Client client = Client::with_small_buffer(running.v4());
+  std::vector<Message> queries;
+  std::vector<Message> sent;
+  for (int i = 0; i < 64; ++i) {
+    const std::string name = i % 9 == 8 ? fmt::format("x{}.wild.example.test.", i)
+                                        : fmt::format("list{}.example.test.", i % 9);
+    queries.push_back(make_query({.name = name, .edns = true, .dnssec_ok = true}));
+    sent.push_back(framed(queries.back()));
+  }
+  ASSERT_TRUE(client.send_raw(concatenate(sent)));
+  for (const Message& query : queries) {
+    const auto reply = client.receive();
+    ASSERT_TRUE(reply.has_value());
+    ASSERT_EQ(*reply, expected_answer(*running.snapshot, query));
   }
 }
 
