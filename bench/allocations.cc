@@ -26,7 +26,13 @@ void* operator new(size_t size) {
 void* operator new(size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<size_t>(alignment));
 }
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return allocate(size, alignof(std::max_align_t));
+}
 void operator delete(void* gone) noexcept {
+  std::free(gone);
+}
+void operator delete(void* gone, const std::nothrow_t&) noexcept {
   std::free(gone);
 }
 void operator delete(void* gone, size_t) noexcept {

@@ -73,7 +73,8 @@ WorkerContext::WorkerContext(const ServerOptions& the_options, const SnapshotSlo
       limits{.transport = answer::Transport::tcp, .identity = &the_options.identity},
       input_bytes_max(the_options.input_bytes_max / the_options.threads),
       snapshots(slot),
-      scratch(kScratchSize) {}
+      scratch(kScratchSize),
+      assembly(wire::kMessageSizeMax) {}
 
 bool Connection::Input::has_frame() const {
   const size_t size = end - at;
@@ -175,15 +176,15 @@ void Connection::answer_message(WorkerContext& context, Bytes message) {
     output_ = context.outputs.take();
   }
   const MutableBytes head = output_->begin(message);
-  answer::Reply reply =
-      answer::answer(*snapshot, message, subject(context), context.limits, context.query);
+  answer::Reply reply = answer::answer(*snapshot, message, subject(context), context.limits,
+                                       context.query, context.assembly);
   // The handshake has proved the source: whatever the cookie, the client gets one that is good.
   // There is room for it behind every body, so that it may come after deciding.
   check_cookie(context.options.cookie_secrets, source_, context.cookie, context.query);
   std::array<uint8_t, answer::kOptSizeMax> tail;
   if (answer::is_for_slow_path(reply.outcome)) {
     answer_special_message(context, message, reply);
-  } else if (reply.body.pointer_count != 0 && reply.body.size > OutputQueue::kPatchedMax) {
+  } else if (answer::is_copied(reply) && reply.body.size > OutputQueue::kPatchedMax) {
     answer_in_own_memory(context, message, reply);
   } else {
     const answer::Gathered gathered =
@@ -206,11 +207,13 @@ void Connection::answer_message(WorkerContext& context, Bytes message) {
   }
 }
 
-// A large body with places to patch: it cannot be shared, so this answer has memory of its own.
+// A large body that was assembled or has places to patch: it cannot be shared, so this answer has
+// memory of its own.
 void Connection::answer_in_own_memory(WorkerContext& context, Bytes message, answer::Reply& reply) {
-  const auto framed = std::make_shared<std::vector<uint8_t>>(kFrameSizeMax);
-  const MutableBytes room = MutableBytes(*framed).subspan(OutputQueue::kPrefixSize);
   const size_t copied = std::min(message.size(), OutputQueue::kQuestionEndMax);
+  const auto framed = std::make_shared<std::vector<uint8_t>>(
+      OutputQueue::kPrefixSize + copied + reply.body.size + answer::kOptSizeMax);
+  const MutableBytes room = MutableBytes(*framed).subspan(OutputQueue::kPrefixSize);
   std::memcpy(room.data(), message.data(), copied);
   const size_t size = answer::compose(context.query, reply, context.limits, room, copied);
   if (is_drop(reply.outcome)) {

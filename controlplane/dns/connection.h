@@ -43,7 +43,8 @@ struct WorkerContext {
   WorkerCounters counters;
   SubjectQueries subjects;
   OutputPool outputs;
-  std::vector<uint8_t> scratch;  // where bytes are received
+  std::vector<uint8_t> scratch;   // where bytes are received
+  std::vector<uint8_t> assembly;  // answers that are more than one body
   answer::Query query;
   cookie::Check cookie;  // of the query
   uint64_t now_ms = 0;

@@ -264,12 +264,16 @@ SpecialReply ask_for_soa(const SpecialQuery& query, const Message& asked, Mutabl
     soa.u16(0);
   }
   answer::Query parsed;
+  // Where an alias is followed to an SOA: enough to see that it is an alias.
+  std::array<uint8_t, wire::kUdpSizeWithoutEdns> scratch;
   answer::Reply reply =
-      answer::answer(query.snapshot, soa.written(), query.subject, query.limits, parsed);
+      answer::answer(query.snapshot, soa.written(), query.subject, query.limits, parsed, scratch);
   parsed.wants_nsid = query.parsed.wants_nsid;
   parsed.cookie = query.parsed.cookie;
   parsed.server_cookie = query.parsed.server_cookie;
-  if (reply.outcome != Outcome::answered && reply.outcome != Outcome::truncated) {
+  const bool too_large =
+      reply.outcome == Outcome::truncated && query.limits.transport == answer::Transport::udp;
+  if (reply.outcome != Outcome::answered && !too_large) {
     return kNone;
   }
   const size_t size = answer::compose(parsed, reply, query.limits, out, soa.size());

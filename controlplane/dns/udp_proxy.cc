@@ -87,6 +87,7 @@ class UdpProxyServer::Loop {
   SnapshotReader snapshots_;
   answer::Limits limits_;
   answer::Query query_;
+  std::array<uint8_t, kMessageSizeMax> assembly_;  // answers that are more than one body
   cookie::Check cookie_;
   std::vector<Fd> connections_;
   bool accept_paused_ = false;
@@ -213,7 +214,7 @@ size_t UdpProxyServer::Loop::answer_message(const address::Address& source, Byte
     return is_query ? write_bare_reply(message, wire::rcode::servfail, out) : 0;
   }
   const snapshot::Subject* subject = find_subject(*snapshot, source);
-  answer::Reply reply = answer::answer(*snapshot, message, subject, limits_, query_);
+  answer::Reply reply = answer::answer(*snapshot, message, subject, limits_, query_, assembly_);
   check_cookie(options_.cookie_secrets, source, cookie_, query_);
   if (answer::is_for_slow_path(reply.outcome)) {
     add(UdpProxyCounter::special);

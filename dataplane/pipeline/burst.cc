@@ -235,7 +235,8 @@ void look_up(const swap::Live& live, std::span<const uint8_t> pending, BurstStat
 
 void decide(std::span<const uint8_t> pending, const answer::Limits& limits, BurstState& state) {
   for (const uint8_t i : pending) {
-    answer::decide(state.queries[i], state.lookups[i], state.subjects[i], limits, state.replies[i]);
+    answer::decide(state.queries[i], state.lookups[i], state.subjects[i], limits, state.scratch[i],
+                   state.replies[i]);
     // Both ends: a short body may lie across two lines. Of a long one the hardware sees the
     // pattern.
     const snapshot::Body& body = state.replies[i].body;

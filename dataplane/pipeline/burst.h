@@ -40,6 +40,9 @@ struct Relay {
   answer::Outcome otherwise = answer::Outcome::notimp_opcode;  // what it gets if not taken
 };
 
+// For an assembled answer of a packet: at least the udp_size_max that can be configured.
+inline constexpr size_t kScratchSize = 2048;
+
 // One worker's memory for a burst; allocated once.
 struct BurstState {
   std::array<answer::Query, io::kBurstMax> queries;
@@ -56,6 +59,8 @@ struct BurstState {
   std::array<cookie::Check, io::kBurstMax> checks;
   std::array<uint8_t, io::kBurstMax> check_packets;  // whose
   std::array<ratelimit::Probe, io::kBurstMax> probes;
+  // Touched only for answers that are more than one body.
+  std::array<std::array<uint8_t, kScratchSize>, io::kBurstMax> scratch;
   ratelimit::Slip slip;  // goes on from burst to burst
 };
 

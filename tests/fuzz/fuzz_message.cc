@@ -74,6 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const tests::Fixture fixture = tests::make_fixture();
   static std::array<uint8_t, 65535> buffer;
   static std::array<uint8_t, 65535> head;
+  static std::array<uint8_t, 65535> scratch;
   if (size == 0 || size > 65535) {
     return 0;
   }
@@ -91,7 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string difference = tests::difference_from_reference(message, parse, outcome, query);
   MERLON_ASSERT(difference.empty());
 
-  Reply reply = answer::answer(*fixture.snapshot, message, subject, limits, query);
+  Reply reply = answer::answer(*fixture.snapshot, message, subject, limits, query, scratch);
   // Over TCP, where a cookie cannot make a body too large; over UDP deciding comes after it.
   if ((choice & 128) != 0 && query.cookie_size != 0 && limits.transport == Transport::tcp) {
     query.server_cookie = kServerCookie.data();

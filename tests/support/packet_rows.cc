@@ -94,9 +94,16 @@ void add_answers(std::vector<PacketRow>& rows) {
         Outcome::answered, head + tiny},
        {"txt", ask("text.merlon.internal.", 16), "192.0.2.10", Transport::udp, Outcome::answered,
         head + "c00c 0010 0001 0000012c 0007 066d65726c6f6e"},
-       {"cname for another type", ask("alias.merlon.internal."), "192.0.2.10", Transport::udp,
-        Outcome::answered,
-        head + "c00c 0005 0001 0000012c 0016 0474696e79066d65726c6f6e08696e7465726e616c00"},
+       {"cname for another type is followed", ask("alias.merlon.internal."), "192.0.2.10",
+        Transport::udp, Outcome::answered,
+        "1234 8500 0001 0002 0000 0000 Q "
+        "c00c 0005 0001 0000012c 0016 0474696e79066d65726c6f6e08696e7465726e616c00"
+        "c033 0001 0001 0000012c 0004 c0000235"},
+       {"cname to a name without the type", ask_edns("alias.merlon.internal.", 28), "192.0.2.10",
+        Transport::udp, Outcome::nodata,
+        "1234 8500 0001 0001 0001 0001 Q "
+        "c00c 0005 0001 0000012c 0016 0474696e79066d65726c6f6e08696e7465726e616c00"
+        "SOA(c038) OPT"},
        {"cname itself", ask("alias.merlon.internal.", 5), "192.0.2.10", Transport::udp,
         Outcome::answered,
         head + "c00c 0005 0001 0000012c 0016 0474696e79066d65726c6f6e08696e7465726e616c00"},
@@ -113,6 +120,38 @@ void add_answers(std::vector<PacketRow>& rows) {
         Outcome::answered, head + "c00c 0001 0001 0000012c 0004 cb00714d"},
        {"operator's zone", ask("secret.ops.internal."), "10.1.2.3", Transport::udp,
         Outcome::answered, head + "c00c 0001 0001 0000012c 0004 0a000001"}});
+}
+
+std::string repeat(std::string_view text, size_t times) {
+  std::string all;
+  for (size_t i = 0; i < times; ++i) {
+    all += text;
+  }
+  return all;
+}
+
+// What takes more than one body.
+void add_assembled(std::vector<PacketRow>& rows) {
+  const std::string ops = "036f7073 08696e7465726e616c 00";
+  const std::string long_label = "3f" + repeat("61", name::kLabelSizeMax);
+  const std::string too_long = std::string(name::kLabelSizeMax, 'b') + ".long.ops.internal.";
+  rows.insert(
+      rows.end(),
+      {{"below a wildcard", ask("any.wild.ops.internal."), "10.1.2.3", Transport::udp,
+        Outcome::answered, "1234 8500 0001 0001 0000 0000 Q c00c 0001 0001 0000012c 0004 0a000004"},
+       {"below a delegation", ask_edns("www.sub.ops.internal."), "10.1.2.3", Transport::udp,
+        Outcome::referral,
+        "1234 8100 0001 0000 0001 0002 Q c010 0002 0001 0000012c 0015 026e73 03737562 " + ops +
+            "c032 0001 0001 0000012c 0004 0a000003 OPT"},
+       {"below a dname", ask("secret.away.ops.internal."), "10.1.2.3", Transport::udp,
+        Outcome::answered,
+        "1234 8500 0001 0003 0000 0000 Q c013 0027 0001 0000012c 000e " + ops +
+            "c00c 0005 0001 0000012c 0015 06736563726574 " + ops +
+            "c050 0001 0001 0000012c 0004 0a000001"},
+       {"below a dname to a name that gets too long", ask(too_long), "10.1.2.3", Transport::udp,
+        Outcome::yxdomain,
+        "1234 8506 0001 0001 0000 0000 Q c04c 0027 0001 0000012c 00ce " + repeat(long_label, 3) +
+            ops}});
 }
 
 void add_negatives(std::vector<PacketRow>& rows) {
@@ -385,6 +424,7 @@ std::vector<uint8_t> from_hex_text(std::string_view text) {
 std::vector<PacketRow> packet_rows() {
   std::vector<PacketRow> rows;
   add_answers(rows);
+  add_assembled(rows);
   add_negatives(rows);
   add_refusals(rows);
   add_malformed_questions(rows);

@@ -241,7 +241,18 @@ FixtureSegment make_zeta_zone() {
 
 FixtureSegment make_operator_zone() {
   ZoneWriter zone("ops.internal.", 1, 0, kTierOperator);
-  zone.add("secret", wire::type::a, add_a_body(zone.own(), 0x0A000001, 1));
+  BodiesBuilder& own = zone.own();
+  const auto add_name = [&](std::string_view label, uint16_t type, std::string_view target) {
+    const Name name = zone.below(target);
+    zone.add(label, type, add_one(own, type, {name.wire().begin(), name.wire().end()}));
+  };
+  zone.add("secret", wire::type::a, add_a_body(own, 0x0A000001, 1));
+  zone.add("*.wild", wire::type::a, add_a_body(own, 0x0A000004, 1));
+  add_name("sub", wire::type::ns, "ns.sub");
+  zone.add("ns.sub", wire::type::a, add_a_body(own, 0x0A000003, 1));
+  add_name("away", wire::type::dname, "");
+  const std::string label(name::kLabelSizeMax, 'a');
+  add_name("long", wire::type::dname, fmt::format("{0}.{0}.{0}", label));
   return zone.finish();
 }
 

@@ -20,7 +20,8 @@
 //   n<i>       A, for i below extra_names   (the first bytes of the address are 10.)
 // Zone acme.merlon.internal. (account 7): SOA, block A x 100, basic (the shared bodies of basic).
 // Zone zeta.merlon.internal. (account 9): SOA, block A x 3.
-// Zone ops.internal. (tier operator): SOA, secret A.
+// Zone ops.internal. (tier operator): SOA, secret A, *.wild A, sub NS ns.sub with glue, away DNAME
+//   to the apex, long DNAME to a name of 206 bytes.
 //
 // Sources: see kFixtureSources in the .cc; subject("192.0.2.10") gives one.
 #pragma once

@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 
+#include "tools/merlonctl/text.h"
+
 namespace merlon::merlonctl {
 namespace {
 
@@ -43,6 +45,12 @@ std::unexpected<Failure> refused(long http_status, const Json& answer) {
   const std::string code = error->value("code", "");
   return std::unexpected(Failure{code == "not_found" ? Exit::not_found : Exit::failed,
                                  fmt::format("{}: {}", code, error->value("message", "")), answer});
+}
+
+void print_unsent(const char* method, const std::string& target, const std::string& body) {
+  print(fmt::format(
+      "would send {} {}{}{}\n", method, target, body.empty() ? "" : " ",
+      body.size() <= kShownBodyMax ? body : fmt::format("with {}", size_text(body.size()))));
 }
 
 std::string text_of(const Json& body) {
@@ -97,10 +105,7 @@ Outcome<Json> Client::send(const char* method, const std::string& target, const 
                                    kSocketPathSizeMax));
   }
   if (options_.dry_run && std::strcmp(method, "GET") != 0) {
-    print(fmt::format("would send {} {}{}{}\n", method, target, body.text.empty() ? "" : " ",
-                      body.text.size() <= kShownBodyMax
-                          ? body.text
-                          : fmt::format("with {} bytes", body.text.size())));
+    print_unsent(method, target, body.text);
     return std::unexpected(Failure{Exit::ok, "", {}});
   }
   const std::unique_ptr<CURL, void (*)(CURL*)> curl(curl_easy_init(), curl_easy_cleanup);

@@ -37,6 +37,14 @@ struct DiffOptions {
 };
 Status diff(const DiffOptions& options);
 
+struct ExportOptions {
+  std::string directory;
+  std::string apex;
+  std::optional<uint64_t> generation;  // else the current one
+};
+// A zone as the text of a zone file.
+Status export_zone(const ExportOptions& options);
+
 // The worked example of FORMAT.md as a hex dump.
 Status example();
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// merlon-snapshot inspect|verify|diff|example. Exit status: 0 good, 1 damaged or failed, 2 usage,
-// 3 not found.
+// merlon-snapshot inspect|verify|diff|export|example. Exit status: 0 good, 1 damaged or failed, 2
+// usage, 3 not found.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -36,6 +36,7 @@ struct Arguments {
   InspectOptions inspect;
   VerifyOptions verify;
   DiffOptions diff;
+  ExportOptions exported;
   std::string key;
   std::string key_file;
   bool inspect_json = false;
@@ -65,6 +66,11 @@ void declare(CLI::App& app, Arguments& arguments) {
   diff->add_option("to", arguments.diff.to, "Newer generation")->required();
   diff->add_flag("--json", arguments.diff_json, "Print JSON");
 
+  CLI::App* exported = app.add_subcommand("export", "Print a zone as a zone file");
+  exported->add_option("directory", arguments.exported.directory, "Snapshot directory")->required();
+  exported->add_option("apex", arguments.exported.apex, "The zone's name")->required();
+  exported->add_option("--generation", arguments.exported.generation, "Default: the current one");
+
   app.add_subcommand("example", "Print the worked example of FORMAT.md as a hex dump");
 }
 
@@ -76,6 +82,9 @@ Status run(const CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("diff")) {
     arguments.diff.format = arguments.diff_json ? Format::json : Format::text;
     return diff(arguments.diff);
+  }
+  if (app.got_subcommand("export")) {
+    return export_zone(arguments.exported);
   }
   if (app.got_subcommand("verify")) {
     const auto key = read_key(arguments.key, arguments.key_file);

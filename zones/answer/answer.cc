@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "zones/answer/opt.h"
+#include "zones/answer/resolve.h"
+#include "zones/answer/visible.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::answer {
@@ -11,7 +13,6 @@ namespace {
 
 using snapshot::Body;
 using snapshot::Rrset;
-using snapshot::Subject;
 using snapshot::Verb;
 
 size_t message_size_max(const Query& query, const Limits& limits) {
@@ -26,64 +27,21 @@ size_t message_size_max(const Query& query, const Limits& limits) {
   return std::min<size_t>(wanted, limits.udp_size_max);
 }
 
-const Rrset* find_rrset(std::span<const Rrset> rrsets, uint16_t qtype) {
-  const Rrset* found = nullptr;
-  for (const Rrset& rrset : rrsets) {
-    if (rrset.type == qtype) {
-      return &rrset;
-    }
-    // RFC 8482: ANY gets one RRset; the smallest, which is the least useful to an amplifier.
-    if (qtype == wire::type::any && (found == nullptr || rrset.body.size < found->body.size)) {
-      found = &rrset;
-    }
-    if (rrset.type == wire::type::cname) {
-      found = &rrset;
-    }
-  }
-  return found;
+// Types that an ordinary name answers otherwise than by its RRset: DS, of which the parent's zone
+// knows at an apex, and RRSIG. (Two that it does lie between them, and are rare.)
+bool is_uncommon(uint16_t qtype) {
+  return static_cast<unsigned>(qtype - wire::type::ds) <= wire::type::rrsig - wire::type::ds;
 }
 
-uint32_t mask_of(const snapshot::LoadedZone& zone, const snapshot::Node* node) {
-  const uint32_t own = node == nullptr ? 0 : node->tier_mask;
-  return own != 0 ? own : zone.view().info().tier_mask;
-}
-
-bool is_anothers(const Lookup& lookup, const Subject& subject) {
-  if (lookup.zone == nullptr) {
+// Whether one body of the zone answers as it is: nothing is to be followed, synthesized or proved.
+bool is_plain(const Query& query, const Lookup& lookup) {
+  constexpr unsigned kSpecial =
+      snapshot::node_flag::cut | snapshot::node_flag::occluded | snapshot::node_flag::cname;
+  if (is_uncommon(query.qtype) || (query.dnssec_ok && lookup.zone->is_signed())) {
     return false;
   }
-  const uint32_t account = lookup.zone->view().info().account;
-  return account != 0 && account != subject.account;
-}
-
-// Passes over the zones of other accounts. Bounded by the number of labels.
-Lookup as_seen_by(const Query& query, Lookup lookup, const Subject& subject) {
-  while (is_anothers(lookup, subject)) {
-    lookup.zone = lookup.snapshot->find_zone_above(*lookup.zone, query.folded_qname(),
-                                                   query.label_offsets.data(), query.label_count);
-    lookup.node = nullptr;
-    find_node(query, lookup);
-  }
-  return lookup;
-}
-
-// REQUIRES: a lookup as_seen_by() the subject.
-bool may_see(const Query& query, const Lookup& lookup, const Subject& subject) {
-  if (lookup.zone == nullptr) {
-    return false;
-  }
-  if (lookup.zone->view().info().account != 0) {
-    return true;
-  }
-  if ((mask_of(*lookup.zone, lookup.node) & subject.tier_mask) == 0) {
-    return false;
-  }
-  if (lookup.node != nullptr || !lookup.snapshot->is_over_accounts(*lookup.zone)) {
-    return true;
-  }
-  // The name is missing, so it is below the apex and has a first label.
-  const Bytes parent = query.folded_qname().subspan(size_t{query.qname[0]} + 1);
-  return lookup.zone->find(lookup.snapshot->key().hash(parent), parent) != nullptr;
+  return lookup.node != nullptr ? (lookup.node->flags & kSpecial) == 0
+                                : lookup.zone->has_plain_misses();
 }
 
 }  // namespace
@@ -150,17 +108,30 @@ bool settled_by_access(const Subject* subject, Reply& reply) {
 
 namespace {
 
+// Kept apart, so that the plain case stays short.
+[[gnu::noinline, gnu::cold]] void resolve_for(const Query& query, const Lookup& lookup,
+                                              const Subject& subject, const Limits& limits,
+                                              MutableBytes scratch, Reply& reply) {
+  // What is answered has no extended error, so its OPT record has the size of any other's.
+  const size_t around = query.question_end + opt_size(query, Outcome::answered, limits);
+  const size_t most = message_size_max(query, limits);
+  resolve(query, lookup, subject, most > around ? most - around : 0, scratch, reply);
+}
+
 // REQUIRES: a lookup as_seen_by() the subject, which is answered (pass or empty).
 void decide_for(const Query& query, const Lookup& lookup, const Subject& subject,
-                const Limits& limits, Reply& reply) {
-  if (!may_see(query, lookup, subject)) {
+                const Limits& limits, MutableBytes scratch, Reply& reply) {
+  if (!may_see(labelled(query), lookup, subject)) {
     reply = reply_without_lookup(Outcome::refused_not_ours);
     return;
   }
   const Body* body = &lookup.zone->negative();
   Outcome outcome = Outcome::nxdomain;
   if (subject.verb == Verb::empty) {
-    outcome = Outcome::nodata;
+    outcome = Outcome::nodata;  // with no proof: it would be a lie
+  } else if (!is_plain(query, lookup)) {
+    resolve_for(query, lookup, subject, limits, scratch, reply);
+    return;
   } else if (lookup.node != nullptr) {
     const Rrset* rrset = find_rrset(lookup.zone->rrsets_of(*lookup.node), query.qtype);
     outcome = rrset == nullptr ? Outcome::nodata : Outcome::answered;
@@ -173,6 +144,7 @@ void decide_for(const Query& query, const Lookup& lookup, const Subject& subject
   reply.pointer = static_cast<uint16_t>(
       0xC000u | (wire::kHeaderSize + query.qname_size - lookup.zone->apex_size()));
   reply.authoritative = true;
+  reply.in_scratch = false;
   if (fits) [[likely]] {
     reply.body = *body;
   } else {
@@ -183,19 +155,20 @@ void decide_for(const Query& query, const Lookup& lookup, const Subject& subject
 }  // namespace
 
 void decide(const Query& query, const Lookup& lookup, const Subject* subject, const Limits& limits,
-            Reply& reply) {
+            MutableBytes scratch, Reply& reply) {
   if (settled_by_access(subject, reply)) [[unlikely]] {
     return;
   }
   if (is_anothers(lookup, *subject)) [[unlikely]] {
-    decide_for(query, as_seen_by(query, lookup, *subject), *subject, limits, reply);
+    decide_for(query, as_seen_by(labelled(query), lookup, *subject), *subject, limits, scratch,
+               reply);
   } else {
-    decide_for(query, lookup, *subject, limits, reply);
+    decide_for(query, lookup, *subject, limits, scratch, reply);
   }
 }
 
 Reply answer(const snapshot::Snapshot& snapshot, Bytes message, const Subject* subject,
-             const Limits& limits, Query& query) {
+             const Limits& limits, Query& query, MutableBytes scratch) {
   Outcome outcome = Outcome::drop_too_short;
   const Parse parse = parse_query(message, query, outcome);
   Reply reply;
@@ -211,7 +184,7 @@ Reply answer(const snapshot::Snapshot& snapshot, Bytes message, const Subject* s
   Lookup lookup;
   find_zone(snapshot, query, lookup);
   find_node(query, lookup);
-  decide(query, lookup, subject, limits, reply);
+  decide(query, lookup, subject, limits, scratch, reply);
   return reply;
 }
 

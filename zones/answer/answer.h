@@ -7,11 +7,14 @@
 //   find_zone     apex by suffix, prefetches the name's slot
 //   find_node     the name's entry, prefetches its RRsets
 //   (cookies      the caller checks query.cookie and sets query.server_cookie: zones/cookie)
-//   decide        who asks what, how large may it be -> Reply
+//   decide        who asks what, how large may it be -> Reply; what a single body does not answer
+//                 is put together in the caller's scratch memory (resolve.h)
 //   compose       Reply -> message, in place
 //
 // Answers are precompiled bodies: composing keeps the header's id and the question's bytes (so the
-// case of the name survives), appends the body and an OPT record, and sets counts and flags.
+// case of the name survives), appends the body and an OPT record, and sets counts and flags. Most
+// answers are a body as it was compiled: an RRset of an ordinary name, or a negative answer.
+// Aliases, wildcards, delegations, and all that a client wants signed are assembled from several.
 // Tenant safety: to everybody else an account's zone is as if it did not exist, so the question
 // goes to the zone above it. In a shared zone that has accounts' zones below it, a missing name is
 // NXDOMAIN only when its parent exists (a list that is gone); deeper names may be an account's, and
@@ -56,7 +59,8 @@ struct Reply {
   Outcome outcome = Outcome::drop_too_short;
   uint16_t pointer = 0;  // compression pointer to the apex, for the body's patched places
   bool authoritative = false;
-  snapshot::Body body;  // size 0: none
+  bool in_scratch = false;  // the body's bytes are decide()'s scratch, not the snapshot's
+  snapshot::Body body;      // size 0: none
 };
 
 // OPT with NSID, COOKIE and EDE.
@@ -72,9 +76,11 @@ const snapshot::Node* find_candidate(const Lookup& lookup);
 // `candidate`: what find_candidate said for this lookup, or nullptr.
 void find_node(const Query& query, Lookup& lookup, const snapshot::Node* candidate = nullptr);
 // `subject` is nullptr for a source that belongs to no device. The reply is filled where it will be
-// used: a copy made at once would wait for the stores before it.
+// used: a copy made at once would wait for the stores before it. `scratch` must stay as it is until
+// the reply is composed; an assembled body that has no room there is truncated like one that is too
+// large for the client, so it should have udp_size_max bytes for UDP and 65,535 for TCP.
 void decide(const Query& query, const Lookup& lookup, const snapshot::Subject* subject,
-            const Limits& limits, Reply& reply);
+            const Limits& limits, MutableBytes scratch, Reply& reply);
 // A reply without a lookup.
 Reply reply_without_lookup(Outcome outcome);
 // The same for what parse_query decided: CHAOS questions about this server get their answer.
@@ -89,8 +95,12 @@ size_t compose(const Query& query, Reply& reply, const Limits& limits, MutableBy
                size_t message_size);
 
 // The same for gathered writing: `head` receives header and question, `tail` the OPT record; the
-// body is sent from where it lies when it needs no patching, else it is copied to `head`.
-// REQUIRES: head holds the query and has room for 12 + 259 bytes and 2048 for patched bodies.
+// body is sent from where it lies in the snapshot when it needs no patching, else it is copied to
+// `head`. REQUIRES: head holds the query and has room for 12 + 259 bytes and for bodies that are
+// copied (is_copied()); one that has none there is dropped.
+inline bool is_copied(const Reply& reply) {
+  return reply.body.pointer_count != 0 || reply.in_scratch;
+}
 struct Gathered {
   size_t head_size = 0;
   Bytes body;
@@ -105,7 +115,8 @@ Gathered compose_gathered(const Query& query, Reply& reply, const Limits& limits
 uint16_t sum_of_reply(const Query& query, const Reply& reply, Bytes message);
 
 // All stages for one query: the control plane's way, and the reference for the burst pipeline.
+// `scratch` as for decide().
 Reply answer(const snapshot::Snapshot& snapshot, Bytes message, const snapshot::Subject* subject,
-             const Limits& limits, Query& query);
+             const Limits& limits, Query& query, MutableBytes scratch = {});
 
 }  // namespace merlon::answer

@@ -91,7 +91,7 @@ Gathered compose_gathered(const Query& query, Reply& reply, const Limits& limits
     return gathered;
   }
   gathered.head_size = question_size(query);
-  if (reply.body.pointer_count != 0) {
+  if (is_copied(reply)) {
     if (reply.body.size > head.size() - gathered.head_size) {
       reply.outcome = Outcome::drop_no_room;
       return {};

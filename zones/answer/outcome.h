@@ -17,6 +17,8 @@ namespace merlon::answer {
   X(answered_chaos, 0, "what this server is called, or its version, in class CHAOS")       \
   X(nodata, 0, "the name exists without the asked type")                                   \
   X(nxdomain, 3, "the name does not exist in a zone that the source may see")              \
+  X(referral, 0, "the name belongs to a zone that is delegated to other servers")          \
+  X(yxdomain, 6, "a DNAME leads to a name longer than names may be")                       \
   X(truncated, 0, "the answer is too large for UDP: TC set, come over TCP")                \
   X(limited_slip, 0, "over the rate limit: TC set, so a real client comes over TCP")       \
   X(badcookie, 23, "over the rate limit with a cookie that is not ours: ask with the new") \

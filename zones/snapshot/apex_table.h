@@ -16,18 +16,6 @@
 
 namespace merlon::snapshot {
 
-// A folded wire name with the places of its labels, `label_count` of them, root excluded.
-struct LabelledName {
-  Bytes name;
-  const uint8_t* label_offsets = nullptr;
-  size_t label_count = 0;
-
-  // REQUIRES: depth <= label_count.
-  Bytes suffix(size_t depth) const {
-    return name.subspan(depth == 0 ? name.size() - 1 : label_offsets[label_count - depth]);
-  }
-};
-
 class ApexTable {
  public:
   // Errors: corruption when two zones have one apex. The zones must outlive the table.

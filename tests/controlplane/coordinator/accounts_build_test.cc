@@ -322,7 +322,14 @@ class MissingKeys final : public compile::ZoneSigner {
     }
     return {};
   }
+  int64_t due_at(const name::Name&) const override { return due; }
+  Status published() override {
+    ++publications;
+    return {};
+  }
   std::atomic<bool> missing = false;
+  std::atomic<int64_t> due = INT64_MAX;
+  std::atomic<int> publications = 0;
 };
 
 TEST_F(AccountZones, WithoutKeysNothingIsPublishedAndTheLastGenerationStays) {

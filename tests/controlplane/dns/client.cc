@@ -183,7 +183,8 @@ Message expected_answer(const snapshot::Snapshot& snapshot, Bytes query, std::st
       index == snapshot::kNoSubject ? nullptr : &snapshot.subject(index);
   const answer::Limits limits{.transport = answer::Transport::tcp};
   answer::Query parsed;
-  answer::Reply reply = answer::answer(snapshot, query, subject, limits, parsed);
+  std::vector<uint8_t> scratch(65535);
+  answer::Reply reply = answer::answer(snapshot, query, subject, limits, parsed, scratch);
   Message buffer(65535);
   std::copy(query.begin(), query.end(), buffer.begin());
   buffer.resize(answer::compose(parsed, reply, limits, buffer, query.size()));

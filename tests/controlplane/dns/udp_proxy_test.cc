@@ -109,8 +109,9 @@ class UdpProxyTest : public testing::Test {
   SpecialMessage expected(const SpecialMessage& query, std::string_view source) const {
     answer::Query parsed;
     const answer::Limits limits{.transport = answer::Transport::udp};
-    answer::Reply reply =
-        answer::answer(*fixture_.snapshot, query, fixture_.subject(source), limits, parsed);
+    std::vector<uint8_t> scratch(65535);
+    answer::Reply reply = answer::answer(*fixture_.snapshot, query, fixture_.subject(source),
+                                         limits, parsed, scratch);
     SpecialMessage out(4096);
     std::ranges::copy(query, out.begin());
     out.resize(answer::compose(parsed, reply, limits, out, query.size()));

@@ -286,5 +286,15 @@ TEST(Compose, PartsAreDisjointAndCompleteForRandomSets) {
   }
 }
 
+TEST(OwnsName, ItsOwnAndThoseOfItsParts) {
+  for (const char* name : {"acme", "acme1", "acme007", "acme12345678901234567890"}) {
+    EXPECT_TRUE(owns_name("acme", name)) << name;
+  }
+  for (const char* name : {"", "acm", "acmex", "acme-1", "acme1x", "1acme", "xacme"}) {
+    EXPECT_FALSE(owns_name("acme", name)) << name;
+  }
+  EXPECT_FALSE(owns_name("acme1", "acme"));
+}
+
 }  // namespace
 }  // namespace merlon::policy

@@ -124,7 +124,7 @@ TEST(OwnAddresses, EntriesEndWhenTheyExpire) {
 
 TEST_F(PolicyTest, SelectionHasFeedsWithScoresListsAndRoom) {
   store::Policy policy = policy_of({target({}, {"c2-server"})}, {"bad", "good"});
-  policy.profile = "palo-alto-edl";
+  policy.profile = "paloalto";
   policy.capacity = 60'000;
   const std::vector<OwnList> lists = {own("bad", {"20.0.0.1"}), own("other", {"20.0.0.2"}),
                                       own("good", {"20.0.0.3"}, store::Direction::allow)};
@@ -149,7 +149,7 @@ TEST_F(PolicyTest, UnknownProfilesAndListsAreNamed) {
   auto selection = select_policy(policy, {}, context());
   ASSERT_FALSE(selection.has_value());
   EXPECT_THAT(selection.error().message,
-              AllOf(HasSubstr("acme/edge"), HasSubstr("toaster"), HasSubstr("palo-alto")));
+              AllOf(HasSubstr("acme/edge"), HasSubstr("toaster"), HasSubstr("paloalto")));
   policy.profile = "";
   policy.lists = {"gone"};
   selection = select_policy(policy, {}, context());
@@ -210,7 +210,7 @@ TEST(Profiles, AreDifferentNamesAndTheFirstIsTheDefault) {
   EXPECT_EQ(find_profile("none-such"), nullptr);
   EXPECT_EQ(find_profile("bind")->addresses4_per_name, 100u);
   EXPECT_EQ(find_profile("powerdns")->addresses4_per_name, 256u);
-  EXPECT_EQ(find_profile("palo-alto")->addresses6_per_name, 32u);
+  EXPECT_EQ(find_profile("paloalto")->addresses6_per_name, 32u);
   EXPECT_EQ(find_profile("musl")->addresses4_per_name, 48u);
   for (const Profile& profile : profiles()) {
     EXPECT_EQ(find_profile(profile.name), &profile) << "a name twice";

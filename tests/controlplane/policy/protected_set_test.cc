@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/policy/protected_set.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -162,6 +163,40 @@ TEST(ProtectedSet, CoversTheAgreedSpaceAndHosts) {
                            "198.17.255.255", "198.20.0.0", "223.255.255.255", "2001::1", "2002::1",
                            "2001:200::", "1.1.1.2", "193.0.14.130"}) {
     EXPECT_EQ(protected_by(at(text)), "") << text;
+  }
+}
+
+std::string within(const char* text) {
+  return protected_within(address::parse_range(text).value());
+}
+
+TEST(ProtectedWithin, NamesTheWidestEntryThatARangeMeets) {
+  EXPECT_EQ(within("10.1.2.3"), "10.0.0.0/8: private use, RFC 1918");
+  EXPECT_EQ(within("9.255.255.255-10.0.0.0"), "10.0.0.0/8: private use, RFC 1918");
+  EXPECT_EQ(within("8.8.8.0/24"), "8.8.8.8: public resolver, Google");
+  EXPECT_THAT(within("0.0.0.0/0"), testing::HasSubstr("224.0.0.0/4"));
+  EXPECT_THAT(within("192.0.0.0/16"), testing::HasSubstr("/24: "));
+  EXPECT_THAT(within("2001:db8::/64"), testing::HasSubstr("2001:db8::/32: documentation"));
+  EXPECT_THAT(within("::/0"), testing::HasSubstr("fc00::/7"));
+  for (const char* text : {"8.8.8.0-8.8.8.7", "8.8.8.9-8.8.8.255", "11.0.0.0/8", "2a00::/16"}) {
+    EXPECT_EQ(within(text), "") << text;
+  }
+}
+
+TEST(ProtectedWithin, SaysSomethingExactlyForRangesThatMeetTheSet) {
+  for (const address::Range<address::Bits4>& range : protected_addresses().v4.ranges()) {
+    const auto says = [](address::Bits4 first, address::Bits4 last) {
+      return !protected_within({address::Family::v4, first, last}).empty();
+    };
+    EXPECT_TRUE(says(range.first, range.first));
+    EXPECT_TRUE(says(range.last, range.last));
+    if (range.first != 0) {
+      EXPECT_FALSE(says(range.first - 1, range.first - 1));
+      EXPECT_TRUE(says(range.first - 1, range.first));
+    }
+    if (range.last != address::kAllOnes<address::Bits4>) {
+      EXPECT_FALSE(says(range.last + 1, range.last + 1));
+    }
   }
 }
 

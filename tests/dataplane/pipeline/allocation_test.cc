@@ -57,7 +57,14 @@ void* operator new(size_t size) {
   }
   return made;
 }
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  return std::malloc(size);
+}
 void operator delete(void* gone) noexcept {
+  std::free(gone);
+}
+void operator delete(void* gone, const std::nothrow_t&) noexcept {
   std::free(gone);
 }
 void operator delete(void* gone, size_t) noexcept {

@@ -47,6 +47,10 @@ constexpr std::string_view kNames[] = {
     "nothing.acme.merlon.internal.",
     "zeta.merlon.internal.",
     "secret.ops.internal.",
+    "any.wild.ops.internal.",
+    "www.sub.ops.internal.",
+    "secret.away.ops.internal.",
+    "gone.away.ops.internal.",
     "example.com.",
     ".",
     "a.b.c.d.e.f.merlon.internal.",
@@ -117,7 +121,8 @@ void answer_one(const snapshot::Snapshot& snapshot, const Packet& packet,
   std::vector<uint8_t> buffer(2048);
   std::copy(packet.message.begin(), packet.message.end(), buffer.begin());
   answer::Query query;
-  answer::Reply reply = answer::answer(snapshot, packet.message, subject, limits, query);
+  std::vector<uint8_t> scratch(65535);
+  answer::Reply reply = answer::answer(snapshot, packet.message, subject, limits, query, scratch);
   const size_t size = answer::compose(query, reply, limits, buffer, packet.message.size());
   ++reference.outcomes[reply.outcome];
   if (size != 0) {
@@ -204,6 +209,7 @@ TEST_F(Burst, RandomPacketsMeetMostOutcomes) {
                                 Outcome::answered_chaos,
                                 Outcome::nodata,
                                 Outcome::nxdomain,
+                                Outcome::referral,
                                 Outcome::truncated,
                                 Outcome::refused_unregistered,
                                 Outcome::refused_by_verb,

@@ -61,6 +61,7 @@ TEST(Allocation, NoneFromQueryToReply) {
   rows.push_back({"the largest", tests::make_query({.name = "basic.merlon.internal."}),
                   "192.0.2.10", Transport::tcp, Outcome::answered, ""});
   std::vector<uint8_t> buffer(65535);
+  std::vector<uint8_t> scratch(65535);
   for (const tests::PacketRow& row : rows) {
     const auto address = address::parse_address(row.source);
     std::copy(row.query.begin(), row.query.end(), buffer.begin());
@@ -71,8 +72,8 @@ TEST(Allocation, NoneFromQueryToReply) {
     const uint32_t index = fixture.snapshot->access()->view.find(*address);
     const snapshot::Subject* subject =
         index == snapshot::kNoSubject ? nullptr : &fixture.snapshot->subject(index);
-    Reply reply =
-        answer(*fixture.snapshot, Bytes(buffer).first(row.query.size()), subject, limits, query);
+    Reply reply = answer(*fixture.snapshot, Bytes(buffer).first(row.query.size()), subject, limits,
+                         query, scratch);
     Reply gathered_reply = reply;
     compose(query, reply, limits, MutableBytes(buffer).first(row.room), row.query.size());
     compose_gathered(query, gathered_reply, limits, buffer, tail);

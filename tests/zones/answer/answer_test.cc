@@ -31,7 +31,8 @@ struct Answered {
 Answered ask(const Buffer& query_bytes, const snapshot::Subject* subject, const Limits& limits,
              size_t room = wire::kMessageSizeMax) {
   Query query;
-  Reply reply = answer(*fixture().snapshot, query_bytes, subject, limits, query);
+  Buffer scratch(wire::kMessageSizeMax);
+  Reply reply = answer(*fixture().snapshot, query_bytes, subject, limits, query, scratch);
   Buffer buffer = query_bytes;
   buffer.resize(std::max(room, query_bytes.size()), 0xEE);
   const size_t size =
@@ -46,6 +47,7 @@ Answered ask_in_stages(const Buffer& query_bytes, const snapshot::Subject* subje
   Query query;
   Outcome outcome = Outcome::count_;
   Reply reply;
+  Buffer scratch(wire::kMessageSizeMax);
   const Parse parse = parse_query(query_bytes, query, outcome);
   if (parse == Parse::decided && (is_drop(outcome) || !settled_by_access(subject, reply))) {
     reply = is_drop(outcome) ? reply_without_lookup(outcome)
@@ -54,7 +56,7 @@ Answered ask_in_stages(const Buffer& query_bytes, const snapshot::Subject* subje
     Lookup lookup;
     find_zone(*fixture().snapshot, query, lookup);
     find_node(query, lookup);
-    decide(query, lookup, subject, limits, reply);
+    decide(query, lookup, subject, limits, scratch, reply);
   }
   Buffer head = query_bytes;
   head.resize(wire::kHeaderSize + 259 + 2048);

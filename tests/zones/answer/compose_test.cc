@@ -29,6 +29,7 @@ struct Composed {
   Query query;
   Reply reply;
   Buffer message;
+  Buffer scratch = Buffer(wire::kMessageSizeMax);
 };
 
 // As who checks cookies does it: the server's goes back with every client's.
@@ -47,7 +48,7 @@ Composed ask(const Buffer& message, const snapshot::Subject* subject, const Limi
       Lookup lookup;
       find_zone(*fixture().snapshot, query, lookup);
       find_node(query, lookup);
-      decide(query, lookup, subject, limits, composed.reply);
+      decide(query, lookup, subject, limits, composed.scratch, composed.reply);
     }
   }
   composed.message = message;
