@@ -347,7 +347,9 @@ TEST_F(AccountZones, WithoutKeysNothingIsPublishedAndTheLastGenerationStays) {
   EXPECT_EQ(current(), before);
   EXPECT_FALSE(carriers("45.1.2.3").empty());
   signer.missing = false;
+  const int publications = signer.publications;
   build();
+  EXPECT_EQ(signer.publications, publications + 1);
   EXPECT_EQ(coordinator_->status()->last_build_error, "");
   EXPECT_FALSE(carriers("45.1.2.4").empty());
   close();
