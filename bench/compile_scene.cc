@@ -161,7 +161,7 @@ Status add_account(store::Store& store, unsigned number) {
   policy.account = device.account;
   policy.name = "edge";
   policy.lists = {"own"};
-  policy.targets.push_back({.feeds = {feed_id(0)}});
+  policy.targets.push_back({.feeds = {feed_id(0)}, .categories = {}});
   policy.capacity = 64;
   auto added = store.add_policy(policy, kNow);
   return added ? Status() : Status(std::unexpected(added.error()));

@@ -2,6 +2,8 @@
 // What the compiler needs of whoever signs zones: controlplane/dnssec implements it.
 #pragma once
 
+#include <cstdint>
+
 #include "zones/base/error.h"
 #include "zones/name/name.h"
 #include "zones/snapshot/zone_builder.h"
@@ -20,6 +22,10 @@ class ZoneSigner {
   // unavailable-like codes with zone, key and what to do when keys are missing, unreadable or
   // expired: then nothing may be published.
   virtual Status sign(snapshot::ZoneBuilder& zone) = 0;
+  // When the zone is to be compiled again, be it unchanged; Unix seconds.
+  virtual int64_t due_at(const name::Name&) const { return INT64_MAX; }
+  // What was signed since the last call is in service.
+  virtual Status published() { return {}; }
 };
 
 }  // namespace merlon::compile

@@ -76,10 +76,13 @@ Status Builder::take_over_changes() {
 }
 
 // What somebody found damaged on disk is compiled again, and then written again.
-void Builder::find_missing_segments() {
+// So is what was signed and is to be signed again.
+void Builder::find_due_zones(int64_t now) {
   for (const auto& [apex, zone] : zones_) {
-    const bool whole = std::ranges::all_of(
+    bool whole = std::ranges::all_of(
         zone.segments, [this](const auto& segment) { return publisher_.holds(segment.hash); });
+    whole = whole && (options_.signer == nullptr || !options_.signer->signs(apex) ||
+                      options_.signer->due_at(apex) > now);
     if (!whole && zone.account == 0) {
       pending_.shared = true;
     } else if (!whole) {
@@ -98,7 +101,7 @@ Result<Builder::Build> Builder::build(int64_t now) {
   if (auto taken = take_over_changes(); !taken) {
     return std::unexpected(taken.error());
   }
-  find_missing_segments();
+  find_due_zones(now);
   build.revision = revision_;
   if (pending_.all_accounts) {
     for (const auto& [number, inputs] : inputs_.accounts()) {
@@ -384,6 +387,13 @@ std::vector<std::string> Builder::problems() const {
         problem));
   }
   return problems;
+}
+
+bool Builder::is_signing_due(int64_t now) const {
+  const compile::ZoneSigner* signer = options_.signer;
+  return signer != nullptr && std::ranges::any_of(zones_, [&](const auto& zone) {
+           return signer->signs(zone.first) && signer->due_at(zone.first) <= now;
+         });
 }
 
 const std::vector<api::ListInfo>& Builder::shared_lists() const {

@@ -59,6 +59,9 @@ class Builder {
   // Reads the sets of all feeds, so that the first edit need not.
   Status warm_up();
 
+  // Whether a signed zone is to be signed again by now.
+  bool is_signing_due(int64_t now) const;
+
   // By account's name: why its zone is not what it should be.
   std::vector<std::string> problems() const;
   // The shared lists, sorted by name.
@@ -87,7 +90,7 @@ class Builder {
   };
 
   Status take_over_changes();
-  void find_missing_segments();
+  void find_due_zones(int64_t now);
   Result<PlannedZone> plan_shared(int64_t now) const;
   Result<PlannedZone> plan_account(const AccountInputs& inputs, int64_t now) const;
   Result<PlannedList> plan_policy(const AccountInputs& inputs, const store::Policy& policy,

@@ -20,6 +20,7 @@ using std::chrono::steady_clock;
 constexpr const char* kVersion = "0.1.0";
 constexpr int kStatusTimeoutMs = 5000;
 constexpr milliseconds kRefreshTick{1000};
+constexpr milliseconds kSigningTick{30'000};
 
 }  // namespace
 
@@ -137,6 +138,8 @@ void Coordinator::run_builder() {
     const auto woken = [&] { return stopping_ || change_count_ != handled; };
     if (failed) {  // a full disk may have room again
       wake_.wait_for(lock, milliseconds(options_.build_retry_ms), woken);
+    } else if (options_.signer != nullptr) {  // renewals and rollovers come by themselves
+      wake_.wait_for(lock, kSigningTick, woken);
     } else {
       wake_.wait(lock, woken);
     }
@@ -165,7 +168,7 @@ bool Coordinator::build_if_stale() {
   const std::lock_guard build_lock(build_mutex_);
   {
     const std::lock_guard facts_lock(facts_mutex_);
-    if (built_revision_ == store_.revision()) {
+    if (built_revision_ == store_.revision() && !builder_.is_signing_due(std::time(nullptr))) {
       return true;
     }
   }

@@ -37,19 +37,7 @@ Result<Concerned> Inputs::update(const std::optional<std::vector<store::Change>>
         return change.kind == Kind::everything;
       });
   if (everything) {
-    data_.clear();
-    if (auto read = read_feeds(); !read) {
-      return std::unexpected(read.error());
-    }
-    if (auto read = read_all_accounts(); !read) {
-      return std::unexpected(read.error());
-    }
-    for (const store::FeedRecord& record : feeds_) {
-      stale_.insert(record.definition.id);
-    }
-    universe_stale_ = true;
-    concerned.shared = concerned.access = concerned.all_accounts = true;
-    return concerned;
+    return read_everything();
   }
   std::set<std::string> definitions;
   std::set<std::string> sets;
@@ -100,6 +88,21 @@ Result<Concerned> Inputs::update(const std::optional<std::vector<store::Change>>
     concern_definitions(definitions, concerned);
   }
   return concerned;
+}
+
+Result<Concerned> Inputs::read_everything() {
+  data_.clear();
+  if (auto read = read_feeds(); !read) {
+    return std::unexpected(read.error());
+  }
+  if (auto read = read_all_accounts(); !read) {
+    return std::unexpected(read.error());
+  }
+  for (const store::FeedRecord& record : feeds_) {
+    stale_.insert(record.definition.id);
+  }
+  universe_stale_ = true;
+  return Concerned{.shared = true, .access = true, .all_accounts = true, .accounts = {}};
 }
 
 Status Inputs::read_feeds() {

@@ -71,6 +71,7 @@ class Inputs {
     std::vector<uint64_t> domain_hashes;              // sorted
   };
 
+  Result<Concerned> read_everything();
   Status read_feeds();
   Status read_account(uint32_t number);
   Status read_all_accounts();

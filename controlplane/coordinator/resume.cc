@@ -158,6 +158,11 @@ void Builder::resume(const snapshot::Manifest& in_force, const snapshot::Snapsho
 }
 
 void Builder::keep(uint64_t generation) {
+  if (options_.signer != nullptr) {
+    if (auto noted = options_.signer->published(); !noted) {
+      spdlog::error("{}", noted.error().message);
+    }
+  }
   std::vector<ZoneLog::Record> records;
   const auto encode_zone = [](const Zone& zone) {
     Remembered remembered{.account = zone.account,

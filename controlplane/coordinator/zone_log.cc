@@ -132,10 +132,7 @@ Status ZoneLog::append(const std::vector<Record>& records) {
       continue;
     }
     if (n < 0) {
-      const int error_number = errno;
-      // Half a record would hide what is appended behind it.
-      static_cast<void>(::ftruncate(file.fd, static_cast<off_t>(file_size_)));
-      return fail_errno(fmt::format("write {}", path_), error_number);
+      return fail_errno(fmt::format("write {}", path_), errno);  // the next append() cuts it off
     }
     done += static_cast<size_t>(n);
   }

@@ -69,10 +69,10 @@ class Signer : public compile::ZoneSigner {
 
   // What sign() made since the last call is in service everywhere the publisher reaches: rollovers
   // count their waits from here.
-  Status published();
+  Status published() override;
   // When some zone is to be signed again, be it unchanged: renewal of a signature or a step of a
   // rollover. Zones that this process did not sign count as due now when `apex` is asked for.
-  int64_t due_at(const name::Name& apex) const;
+  int64_t due_at(const name::Name& apex) const override;
   int64_t next_due() const;  // of all that this process has signed
 
   std::vector<ZoneReport> zones() const;

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Killed processes: answers go on, what was acknowledged is kept, `current` is always whole."""
 
+import http.client
 import random
 import signal
 import threading
@@ -123,6 +124,55 @@ class Kill(e2e.Case):
         self.assertIn("another program listens there", process.text())
         for _ in range(100):
             self.assert_addresses(self.m.udp(self.name), self.expected("45.1.1.1"))
+
+    def test_killed_in_the_middle_of_edits(self):
+        """Entries of an account's list, and a kill at a random moment: what was acknowledged is in
+        the list after the next start, nothing else is but the one that was on its way."""
+        m = self.m
+        seed = random.SystemRandom().randrange(1 << 32)
+        rng = random.Random(seed)
+        for body in ({"name": "edge"}, {"name": "other"}):
+            status, text = m.api("POST", "/v1/accounts/acme/lists", body)
+            self.assertEqual(status, 201, text)
+        target = "/v1/accounts/acme/lists/edge/entries"
+        name = "edge.acme.merlon.internal"
+        kept, number = {"45.8.0.0"}, 1
+        status, text = m.api("POST", target, {"value": "45.8.0.0"})
+        self.assertLess(status, 300, text)
+        for turn in range(8):
+            with self.subTest(turn=turn, seed=seed):
+                deadline = time.monotonic() + rng.uniform(0.02, 0.6)
+                killer = threading.Timer(deadline - time.monotonic(),
+                                         lambda: m.control.end(signal.SIGKILL))
+                killer.start()
+                on_its_way = None
+                try:
+                    while True:
+                        on_its_way = f"45.8.{number // 250}.{number % 250 + 1}"
+                        number += 1
+                        status, text = m.api("POST", target, {"value": on_its_way})
+                        self.assertLess(status, 300, text)
+                        kept.add(on_its_way)
+                except (OSError, http.client.HTTPException, ValueError):
+                    pass
+                killer.join()
+                if turn % 3 == 1:  # and what is remembered is damaged
+                    log = m.state / "zones.log"
+                    content = bytearray(log.read_bytes())
+                    content[rng.randrange(len(content))] ^= 0x10
+                    log.write_bytes(content)
+                m.start_control()
+                m.ctl("snapshot", "verify")
+
+                def answered():
+                    return {x for x in m.tcp(name).values("A") if x != e2e.TEST_ADDRESS4}
+
+                e2e.wait_until("the kept entries", lambda: answered() in (
+                    kept, kept | {on_its_way}))
+                kept = answered()
+                e2e.wait_until("the data plane has them", lambda: m.data_command("status")[
+                    "generation"] == m.current())
+        self.assertGreater(number, 20)
 
     def test_killed_in_the_middle_of_publishes(self):
         """Ten times at a random moment. `current` names a generation that loads, every time."""

@@ -322,7 +322,14 @@ class MissingKeys final : public compile::ZoneSigner {
     }
     return {};
   }
+  int64_t due_at(const name::Name&) const override { return due; }
+  Status published() override {
+    ++publications;
+    return {};
+  }
   std::atomic<bool> missing = false;
+  std::atomic<int64_t> due = INT64_MAX;
+  std::atomic<int> publications = 0;
 };
 
 TEST_F(AccountZones, WithoutKeysNothingIsPublishedAndTheLastGenerationStays) {
@@ -340,7 +347,9 @@ TEST_F(AccountZones, WithoutKeysNothingIsPublishedAndTheLastGenerationStays) {
   EXPECT_EQ(current(), before);
   EXPECT_FALSE(carriers("45.1.2.3").empty());
   signer.missing = false;
+  const int publications = signer.publications;
   build();
+  EXPECT_EQ(signer.publications, publications + 1);
   EXPECT_EQ(coordinator_->status()->last_build_error, "");
   EXPECT_FALSE(carriers("45.1.2.4").empty());
   close();
