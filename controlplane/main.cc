@@ -162,7 +162,8 @@ int run(const std::string& config) {
                                        {.compile = settings->compile,
                                         .catalogue_path = settings->catalogue_path(),
                                         .dataplane_socket = settings->dataplane_socket,
-                                        .contact = settings->contact});
+                                        .contact = settings->contact,
+                                        .zones = settings->zones});
   auto dns_servers = start_dns(*settings, slot);
   if (!dns_servers) {
     return give_up("DNS", dns_servers.error());

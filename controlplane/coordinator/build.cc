@@ -146,6 +146,7 @@ Result<Coordinator::Built> Coordinator::compile_now() {
                                      .names = made.names});
   }
   built.compiled = std::move(*compiled);
+  built.operator_segments = operator_segments();
   return built;
 }
 
@@ -198,6 +199,9 @@ Result<api::BuildReport> Coordinator::publish_built(const Built& built) {
   std::vector<publish::SegmentFile> files;
   for (const compile::CompiledSegment& segment : built.compiled.segments) {
     files.push_back({segment.listed, segment.bytes});
+  }
+  for (const OperatorSegment& segment : built.operator_segments) {
+    files.push_back({segment.listed, *segment.bytes});
   }
   const auto written = publisher_.write(files, std::time(nullptr));
   if (!written) {

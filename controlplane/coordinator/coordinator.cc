@@ -25,7 +25,11 @@ constexpr milliseconds kRefreshTick{1000};
 
 Coordinator::Coordinator(store::Store& store, publish::Publisher& publisher,
                          dns::SnapshotSlot& slot, Options options)
-    : store_(store), publisher_(publisher), slot_(slot), options_(std::move(options)) {}
+    : store_(store),
+      publisher_(publisher),
+      slot_(slot),
+      options_(std::move(options)),
+      zones_(options_.zones, options_.compile.suffix) {}
 
 Coordinator::~Coordinator() {
   stop();
@@ -40,7 +44,9 @@ Status Coordinator::start() {
     const auto catalogue = load_catalogue(*current);
     if (snapshot) {
       slot_.set(*snapshot);
-      build_needed = !catalogue || catalogue->revision != revision;
+      zones_.adopt(**snapshot);
+      build_needed = !catalogue || catalogue->revision != revision ||
+                     !options_.zones.directory.empty() || !options_.zones.sources.empty();
     } else {
       spdlog::error("generation {} in force is not served: {}", *current, snapshot.error().message);
     }

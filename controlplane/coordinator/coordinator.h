@@ -19,6 +19,7 @@
 
 #include "controlplane/api/operations.h"
 #include "controlplane/compile/compile.h"
+#include "controlplane/coordinator/operator_zones.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/snapshot_slot.h"
 #include "controlplane/publish/publisher.h"
@@ -36,6 +37,7 @@ struct Options {
   uint32_t build_delay_max_ms = 5000;
   uint32_t build_retry_ms = 30'000;  // after a build that failed
   unsigned fetch_threads = 4;
+  zonefile::ZoneSetOptions zones{};  // the operators'
 };
 
 class Coordinator final : public api::Operations {
@@ -64,6 +66,9 @@ class Coordinator final : public api::Operations {
   Result<api::RefreshReport> refresh_feed(const std::string& id) override;
   Result<std::vector<api::ListInfo>> lists() override;
   Result<api::ListInfo> list(const std::string& name) override;
+  Result<std::vector<api::ZoneInfo>> zones() override;
+  Result<std::vector<api::ZoneInfo>> reload_zones() override;
+  Result<api::ZoneInfo> check_zone(const api::ZoneText& text) override;
   Result<std::vector<store::Device>> devices() override;
   Result<store::Device> add_device(const store::Device& device) override;
   Status remove_device(const std::string& name) override;
@@ -84,11 +89,13 @@ class Coordinator final : public api::Operations {
   };
   struct Built {
     compile::Compiled compiled;
+    std::vector<OperatorSegment> operator_segments;
     Catalogue catalogue;
   };
 
   // The build side; build_mutex_ is held.
   Result<Built> compile_now();
+  std::vector<OperatorSegment> operator_segments();
   compile::Serials serials_in_force() const;
   Result<api::BuildReport> build_locked();
   Result<std::shared_ptr<const snapshot::Snapshot>> load(uint64_t generation);
@@ -125,6 +132,8 @@ class Coordinator final : public api::Operations {
   snapshot::IndexKey index_key_ = snapshot::IndexKey::random();
   int64_t started_ = 0;
   const dns::Server* dns_server_ = nullptr;
+
+  OperatorZones zones_;
 
   std::mutex build_mutex_;  // builds, activations, and the next member
   uint32_t newest_serial_ = 0;

@@ -35,17 +35,17 @@ struct RealZone {
   const char* file;
   const char* apex;
 };
+// Those that NSD 4.6 takes: it does not know all of lots-rr-types.example.com, and wants no second
+// SOA record in root-servers.net, be it the same.
 constexpr RealZone kRealZones[] = {
     {"arpa.zone", "arpa."},
     {"flags.zone", "flags."},
     {"records.zone", "records."},
     {"ripe.net.zone", "ripe.net."},
-    {"lots-rr-types.example.com.zone", "example.com."},
     {"root-2005.zone", "."},
     {"root-2011-signed.zone", "."},
     {"root-2014-signed.zone", "."},
     {"root-2021-unsigned.zone", "."},
-    {"root-servers.net.zone", "root-servers.net."},
     {"svcb-test-vectors.zone", "test-vectors."},
     {"uri.arpa.zone", "uri.arpa."},
 };
