@@ -163,7 +163,8 @@ int run(const std::string& config) {
                                         .catalogue_path = settings->catalogue_path(),
                                         .dataplane_socket = settings->dataplane_socket,
                                         .contact = settings->contact,
-                                        .zone_log_path = settings->zone_log_path()});
+                                         .zone_log_path = settings->zone_log_path(),
+                                         .zones = settings->zones});
   auto dns_servers = start_dns(*settings, slot);
   if (!dns_servers) {
     return give_up("DNS", dns_servers.error());

@@ -128,6 +128,20 @@ Json to_json(const ListInfo& list) {
               {"names", list.names}};
 }
 
+Json to_json(const ZoneInfo& zone) {
+  return Json{{"apex", zone.apex},
+              {"source", zone.source},
+              {"account", zone.account},
+              {"health", zone.health},
+              {"error", zone.error},
+              {"notes", zone.notes},
+              {"serial", zone.serial},
+              {"record_count", zone.record_count},
+              {"size_bytes", zone.size_bytes},
+              {"signed", zone.is_signed},
+              {"loaded", time_to_json(zone.loaded)}};
+}
+
 Json to_json(const SnapshotInfo& snapshot) {
   return Json{{"generation", snapshot.generation},
               {"created", time_to_json(snapshot.created)},

@@ -39,6 +39,7 @@ Json to_json(const store::Policy& policy);
 Json to_json(const policy::Profile& profile);
 Json to_json(const RefreshReport& report);
 Json to_json(const ListInfo& list);
+Json to_json(const ZoneInfo& zone);
 Json to_json(const SnapshotInfo& snapshot);
 Json to_json(const BuildReport& report);
 Json to_json(const CheckReport& report);

@@ -39,6 +39,28 @@ struct ListInfo {
   std::vector<std::string> names;  // full names with dot: basic.merlon.internal., basic1...
 };
 
+// A zone of an operator's, from a file or a primary.
+struct ZoneInfo {
+  std::string apex;
+  std::string source{};              // path or address
+  std::string account{};             // who sees it; "": every registered device
+  std::string health{};              // "good", "kept" (refused, served as it was) or "refused"
+  std::string error{};               // file, line and reason; "" when good
+  std::vector<std::string> notes{};  // what was mended, with file and line
+  uint32_t serial = 0;
+  uint64_t record_count = 0;
+  uint64_t size_bytes = 0;
+  bool is_signed = false;
+  int64_t loaded = 0;
+};
+
+// A zone file's text, to be checked.
+struct ZoneText {
+  std::string apex;
+  std::string file;  // for messages
+  std::string text;
+};
+
 struct SnapshotInfo {
   uint64_t generation = 0;
   int64_t created = 0;
@@ -153,6 +175,12 @@ class Operations {
   virtual Result<store::Policy> add_policy(const store::Policy& policy) = 0;
   virtual Result<store::Policy> replace_policy(const store::Policy& policy) = 0;
   virtual Status remove_policy(const std::string& account, const std::string& name) = 0;
+
+  virtual Result<std::vector<ZoneInfo>> zones() = 0;
+  // Reads those whose files or primaries have something new, and publishes.
+  virtual Result<std::vector<ZoneInfo>> reload_zones() = 0;
+  // What loading it would say; nothing is changed.
+  virtual Result<ZoneInfo> check_zone(const ZoneText& text) = 0;
 
   virtual Result<std::vector<SnapshotInfo>> snapshots() = 0;
   virtual Result<BuildReport> build_snapshot() = 0;  // compile, publish, activate

@@ -76,6 +76,19 @@ Result<Json> add_device(const Arguments& a) {
   return wrap("device", a.operations.add_device(*device));
 }
 
+Result<Json> check_zone(const Arguments& a) {
+  ZoneText zone;
+  for (const auto& [key, into] :
+       {std::pair{"apex", &zone.apex}, {"file", &zone.file}, {"text", &zone.text}}) {
+    if (!a.body.contains(key) || !a.body[key].is_string()) {
+      return fail(ErrorCode::invalid_argument,
+                  "the body must be {{\"apex\": NAME, \"file\": NAME, \"text\": ZONE FILE}}");
+    }
+    *into = a.body[key].get<std::string>();
+  }
+  return wrap("zone", a.operations.check_zone(zone));
+}
+
 Result<Json> verify_snapshot(const Arguments& a) {
   const Result<uint64_t> generation = parse_generation(a.captured[0]);
   if (!generation) {
@@ -149,6 +162,11 @@ constexpr auto kRoutes = std::to_array<Route>({
      MERLON_HANDLE(wrap("lists", a.operations.lists()))},
     {"GET", "/v1/lists/{name}", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("list", a.operations.list(a.captured[0])))},
+    {"GET", "/v1/zones", Takes::nothing, "", 200,
+     MERLON_HANDLE(wrap("zones", a.operations.zones()))},
+    {"POST", "/v1/zones/reload", Takes::nothing, "", 200,
+     MERLON_HANDLE(wrap("zones", a.operations.reload_zones()))},
+    {"POST", "/v1/zones/check", Takes::object, "", 200, check_zone},
     {"GET", "/v1/devices", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("devices", a.operations.devices()))},
     {"POST", "/v1/devices", Takes::object, "", 201, add_device},

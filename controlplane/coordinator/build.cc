@@ -98,9 +98,13 @@ Result<api::BuildReport> Coordinator::build_locked() {
 
 Result<api::BuildReport> Coordinator::build_and_publish() {
   const auto start = std::chrono::steady_clock::now();
-  const auto built = builder_.build(std::time(nullptr));
+  auto built = builder_.build(std::time(nullptr));
   if (!built) {
     return in("compile", built.error());
+  }
+  const auto operators = operator_segments();  // holds the bytes until they are written
+  for (const OperatorSegment& segment : operators) {
+    built->segments.push_back({segment.listed, *segment.bytes});
   }
   const double compile_seconds = seconds_since(start);
   auto made = publish_built(*built);

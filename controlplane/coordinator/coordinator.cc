@@ -33,7 +33,8 @@ Coordinator::Coordinator(store::Store& store, publish::Publisher& publisher,
       builder_(store, publisher,
                {.compile = options_.compile,
                 .log_path = options_.zone_log_path,
-                .signer = options_.signer}) {}
+                .signer = options_.signer}),
+      zones_(options_.zones, options_.compile.suffix) {}
 
 Coordinator::~Coordinator() {
   stop();
@@ -49,7 +50,9 @@ Status Coordinator::start() {
     resume(*current, snapshot ? snapshot->get() : nullptr);
     if (snapshot) {
       slot_.set(*snapshot);
-      build_needed = !catalogue || catalogue->revision != revision;
+      zones_.adopt(**snapshot);
+      build_needed = !catalogue || catalogue->revision != revision ||
+                     !options_.zones.directory.empty() || !options_.zones.sources.empty();
     } else {
       spdlog::error("generation {} in force is not served: {}", *current, snapshot.error().message);
     }

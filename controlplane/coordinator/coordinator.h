@@ -21,6 +21,7 @@
 #include "controlplane/api/operations.h"
 #include "controlplane/compile/compile.h"
 #include "controlplane/coordinator/builder.h"
+#include "controlplane/coordinator/operator_zones.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/snapshot_slot.h"
 #include "controlplane/publish/publisher.h"
@@ -42,6 +43,7 @@ struct Options {
   uint32_t build_delay_max_ms = 5000;
   uint32_t build_retry_ms = 30'000;  // after a build that failed
   unsigned fetch_threads = 4;
+  zonefile::ZoneSetOptions zones{};  // the operators'
 };
 
 class Coordinator final : public api::Operations {
@@ -70,6 +72,9 @@ class Coordinator final : public api::Operations {
   Result<api::RefreshReport> refresh_feed(const std::string& id) override;
   Result<std::vector<api::ListInfo>> lists() override;
   Result<api::ListInfo> list(const std::string& name) override;
+  Result<std::vector<api::ZoneInfo>> zones() override;
+  Result<std::vector<api::ZoneInfo>> reload_zones() override;
+  Result<api::ZoneInfo> check_zone(const api::ZoneText& text) override;
   Result<std::vector<store::Device>> devices() override;
   Result<store::Device> add_device(const store::Device& device) override;
   Status remove_device(const std::string& name) override;
@@ -117,6 +122,7 @@ class Coordinator final : public api::Operations {
   };
 
   // The build side; build_mutex_ is held.
+  std::vector<OperatorSegment> operator_segments();
   Result<api::BuildReport> build_locked();
   Result<api::BuildReport> build_and_publish();
   Result<std::shared_ptr<const snapshot::Snapshot>> load(uint64_t generation);
@@ -161,6 +167,8 @@ class Coordinator final : public api::Operations {
   snapshot::IndexKey index_key_ = snapshot::IndexKey::random();
   int64_t started_ = 0;
   const dns::Server* dns_server_ = nullptr;
+
+  OperatorZones zones_;
 
   std::mutex build_mutex_;  // builds, activations, and the next member
   Builder builder_;

@@ -44,6 +44,11 @@ constexpr settings::Option kOptions[] = {
      "answer to version.bind over TCP, at most 64 bytes; empty: refused"},
     {"cookie_secret_file", Kind::text, "\"\"", 0, 0,
      "the data plane's file of cookie secrets; empty: no cookies over TCP"},
+    {"zone_directory", Kind::text, "\"\"", 0, 0,
+     "a folder of zone files, each <apex>.zone, served as they are; empty: none"},
+    {"zones", Kind::text_list, "[]", 0, 0,
+     "more zones, each \"<apex> file=PATH\" or \"<apex> primary=ADDRESS[:PORT]\", and "
+     "\"account=NAME\" or \"sign\""},
 };
 
 Status read_test_addresses(const settings::Section& section, compile::Settings& out) {
@@ -99,6 +104,14 @@ Result<Settings> load_settings(const std::string& path) {
   result.identity = section->text("identity");
   result.version = section->text("version");
   result.cookie_secret_file = section->text("cookie_secret_file");
+  result.zones.directory = section->text("zone_directory");
+  for (const std::string& text : section->text_list("zones")) {
+    auto source = zonefile::parse_source(text);
+    if (!source) {
+      return in(fmt::format("{}: zones", path), source.error());
+    }
+    result.zones.sources.push_back(std::move(*source));
+  }
   for (const std::string_view key : {"identity", "version"}) {
     if (section->text(key).size() > answer::Identity::kTextSizeMax) {
       return fail(ErrorCode::invalid_argument, "{}: {} has more than {} bytes", path, key,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "controlplane/compile/compile.h"
+#include "controlplane/zonefile/zone_set.h"
 #include "zones/base/error.h"
 
 namespace merlon::controlplane {
@@ -24,6 +25,8 @@ struct Settings {
   std::string identity;            // NSID, id.server, hostname.bind; empty: not told
   std::string version;             // version.bind, version.server; empty: not told
   std::string cookie_secret_file;  // the data plane's; empty: no cookies over TCP
+
+  zonefile::ZoneSetOptions zones;  // the operators'
 
   std::string store_path() const { return state_directory + "/store"; }
   std::string snapshot_path() const { return state_directory + "/snapshots"; }

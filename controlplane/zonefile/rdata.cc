@@ -23,26 +23,10 @@ struct TypeName {
   uint16_t type;
 };
 constexpr auto kTypeNames = std::to_array<TypeName>({
-    {"EID", 31},
-    {"NIMLOC", 32},
-    {"ATMA", 34},
-    {"SINK", 40},
-    {"NINFO", 56},
-    {"RKEY", 57},
-    {"TA", 32768},
-    {"DLV", 32769},
-    {"DSYNC", 66},
-    {"HHIT", 67},
-    {"BRID", 68},
-    {"SVCB", 64},
-    {"HTTPS", 65},
-    {"ZONEMD", 63},
-    {"DOA", 259},
-    {"AMTRELAY", 260},
-    {"RESINFO", 261},
-    {"WALLET", 262},
-    {"CLA", 263},
-    {"IPN", 264},
+    {"EID", 31},       {"NIMLOC", 32},   {"ATMA", 34},    {"SINK", 40},   {"NINFO", 56},
+    {"RKEY", 57},      {"TA", 32768},    {"DLV", 32769},  {"DSYNC", 66},  {"HHIT", 67},
+    {"BRID", 68},      {"SVCB", 64},     {"HTTPS", 65},   {"ZONEMD", 63}, {"DOA", 259},
+    {"AMTRELAY", 260}, {"RESINFO", 261}, {"WALLET", 262}, {"CLA", 263},   {"IPN", 264},
 });
 
 // Where the names lie in the data of types whose names may come compressed.

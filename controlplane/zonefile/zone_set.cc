@@ -55,6 +55,48 @@ std::string_view to_string(ZoneHealth health) {
   return "refused";
 }
 
+Result<ZoneSource> parse_source(std::string_view text) {
+  ZoneSource source;
+  std::string_view rest = text;
+  bool has_apex = false;
+  while (!rest.empty()) {
+    const std::string_view word = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+    if (word.empty()) {
+      continue;
+    }
+    if (!has_apex) {
+      const auto apex = name::Name::from_text(word);
+      if (!apex) {
+        return in(fmt::format("\"{}\"", text), apex.error());
+      }
+      source.apex = *apex;
+      has_apex = true;
+    } else if (word.starts_with("file=")) {
+      source.file = word.substr(5);
+    } else if (word.starts_with("primary=")) {
+      source.primary = word.substr(8);
+    } else if (word.starts_with("account=")) {
+      source.account = word.substr(8);
+    } else if (word == "sign") {
+      source.signing = Signing::signed_by_us;
+    } else {
+      return fail(ErrorCode::invalid_argument,
+                  "\"{}\": \"{}\" is none of file=, primary=, account= and sign", text, word);
+    }
+  }
+  if (!has_apex || source.file.empty() == source.primary.empty()) {
+    return fail(ErrorCode::invalid_argument,
+                "\"{}\": an apex and either file=PATH or primary=ADDRESS", text);
+  }
+  if (!source.primary.empty()) {
+    if (const auto primary = Primary::from_text(source.primary); !primary) {
+      return std::unexpected(primary.error());
+    }
+  }
+  return source;
+}
+
 struct ZoneSet::Zone {
   ZoneSource source;
   Terms terms;

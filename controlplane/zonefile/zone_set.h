@@ -35,10 +35,14 @@ struct ZoneSource {
   Signing signing = Signing::as_it_came;
 };
 
+// "<apex> file=PATH" or "<apex> primary=ADDRESS[:PORT]", then "account=NAME" and "sign" as wanted.
+// Errors: invalid_argument.
+Result<ZoneSource> parse_source(std::string_view text);
+
 struct ZoneSetOptions {
-  std::string directory;            // of <apex>.zone; "": none
-  std::vector<ZoneSource> sources;  // they go before the directory's files
-  uint64_t size_max = 2ull << 30;   // of one zone's text
+  std::string directory{};            // of <apex>.zone; "": none
+  std::vector<ZoneSource> sources{};  // they go before the directory's files
+  uint64_t size_max = 2ull << 30;     // of one zone's text
   uint32_t transfer_timeout_ms = 20'000;
   unsigned threads = 2;
 };

@@ -42,6 +42,17 @@ class FakeOperations : public api::Operations {
   Result<api::RefreshReport> refresh_feed(const std::string& id) override;
   Result<std::vector<api::ListInfo>> lists() override;
   Result<api::ListInfo> list(const std::string& name) override;
+  // No zones but those of set_zones(); every text is good that has an SOA record.
+  void set_zones(std::vector<api::ZoneInfo> zones) { zones_ = std::move(zones); }
+  Result<std::vector<api::ZoneInfo>> zones() override { return zones_; }
+  Result<std::vector<api::ZoneInfo>> reload_zones() override { return zones_; }
+  Result<api::ZoneInfo> check_zone(const api::ZoneText& text) override {
+    const bool good = text.text.contains("SOA");
+    return api::ZoneInfo{.apex = text.apex,
+                         .source = text.file,
+                         .health = good ? "good" : "refused",
+                         .error = good ? "" : text.file + ": no SOA record of " + text.apex};
+  }
   Result<std::vector<store::Device>> devices() override;
   Result<store::Device> add_device(const store::Device& device) override;
   Status remove_device(const std::string& name) override;
@@ -77,6 +88,7 @@ class FakeOperations : public api::Operations {
   Result<api::CheckReport> check(const std::string& value) override;
 
  private:
+  std::vector<api::ZoneInfo> zones_;
   struct Feed {
     store::FeedRecord record;
     store::FeedSet set;

@@ -48,6 +48,14 @@ class Generator {
         "@ NS ns.outside.test.\nns1 A 192.0.2.53\n",
         apex, 60 + pick(5000, random), pick(1 << 30, random), pick(4000, random));
     used_.insert("ns1");
+    if (chance(50, random)) {
+      text_ += "child NS ns.child\nns.child A 198.51.100.9\n";
+      used_.insert("child");
+      used_.insert("ns.child");
+      if (chance(50, random)) {
+        text_ += "child DS 1 13 2 " + std::string(64, 'a') + "\n";
+      }
+    }
   }
 
   std::string run() {

@@ -35,17 +35,17 @@ struct RealZone {
   const char* file;
   const char* apex;
 };
+// Those that NSD 4.6 takes: it does not know all of lots-rr-types.example.com, and wants no second
+// SOA record in root-servers.net, be it the same.
 constexpr RealZone kRealZones[] = {
     {"arpa.zone", "arpa."},
     {"flags.zone", "flags."},
     {"records.zone", "records."},
     {"ripe.net.zone", "ripe.net."},
-    {"lots-rr-types.example.com.zone", "example.com."},
     {"root-2005.zone", "."},
     {"root-2011-signed.zone", "."},
     {"root-2014-signed.zone", "."},
     {"root-2021-unsigned.zone", "."},
-    {"root-servers.net.zone", "root-servers.net."},
     {"svcb-test-vectors.zone", "test-vectors."},
     {"uri.arpa.zone", "uri.arpa."},
 };
@@ -122,6 +122,7 @@ Status Comparison::ask_window(const std::vector<Question>& questions, Connection
   for (const Question& question : questions) {
     queries.push_back(make_query(question, next_id_++));
   }
+  const HasName has_name = [&served](const std::string& owner) { return served.has_name(owner); };
   const auto theirs = nsd.ask(queries);
   if (!theirs) {
     return in("NSD", theirs.error());
@@ -135,7 +136,7 @@ Status Comparison::ask_window(const std::vector<Question>& questions, Connection
                   questions[i].type, nsd_answer ? "Merlon" : "NSD",
                   nsd_answer ? merlon_answer.error().message : nsd_answer.error().message);
     }
-    count(questions[i], compare(questions[i], *nsd_answer, *merlon_answer), *nsd_answer,
+    count(questions[i], compare(*nsd_answer, *merlon_answer, has_name), *nsd_answer,
           *merlon_answer);
     if (plane == nullptr) {
       continue;
@@ -151,7 +152,7 @@ Status Comparison::ask_window(const std::vector<Question>& questions, Connection
       ++truncated_;
       continue;
     }
-    Difference difference = compare(questions[i], *merlon_answer, *by_udp);
+    Difference difference = compare(*merlon_answer, *by_udp, has_name);
     difference.name = difference.name.empty() ? "" : "over UDP: " + difference.name;
     count(questions[i], difference, *merlon_answer, *by_udp);
   }

@@ -61,6 +61,9 @@ Result<Served> Served::load(const std::vector<ZoneFile>& files) {
     if (!zone) {
       return std::unexpected(zone.error());
     }
+    for (const zonefile::ZoneData::Rrset& rrset : data->rrsets()) {
+      served.owners_.insert(name::Name::from_wire(data->owner_of(rrset))->to_text());
+    }
     loaded.push_back(std::move(*zone));
     served.zones_.push_back(std::move(*data));
     served.segments_.push_back(std::move(*bytes));

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ class Served {
   static Result<Served> load(const std::vector<ZoneFile>& files);
 
   const std::vector<zonefile::ZoneData>& zones() const { return zones_; }
+  bool has_name(const std::string& folded_owner) const { return owners_.contains(folded_owner); }
   // As over TCP.
   std::vector<uint8_t> answer(Bytes query) const;
   // A state directory for a data plane.
@@ -29,6 +31,7 @@ class Served {
   std::vector<zonefile::ZoneData> zones_;
   std::vector<std::vector<uint8_t>> segments_;
   std::vector<uint8_t> access_;
+  std::set<std::string> owners_;
   std::shared_ptr<const snapshot::Snapshot> snapshot_;
 };
 

@@ -107,6 +107,8 @@ constexpr auto kSubjectsFlags = std::to_array<Flag>({
 });
 constexpr auto kProfileFlags = std::to_array<Flag>(
     {{"--seconds", "TIME", "measure anew for so long (default: show the last measurement)"}});
+constexpr auto kZoneCheckFlags =
+    std::to_array<Flag>({{"--apex", "NAME", "the zone (default: the file's name without ending)"}});
 constexpr auto kYesFlags = std::to_array<Flag>({kYes});
 
 constexpr auto kCommands = std::to_array<Command>({
@@ -169,6 +171,29 @@ constexpr auto kCommands = std::to_array<Command>({
      "one shared list: its feeds, counts and DNS names",
      "merlonctl list show basic",
      run_list_show},
+    {"zone",
+     "list",
+     "",
+     0,
+     0,
+     {},
+     kQuickS,
+     "operators' zones: state, serial, what is wrong",
+     "merlonctl zone list",
+     run_zone_list},
+    {"zone",
+     "reload",
+     "",
+     0,
+     0,
+     {},
+     kSlowS,
+     "read zones that changed, and publish them",
+     "merlonctl zone reload",
+     run_zone_reload},
+    {"zone", "check", "FILE", 1, 1, kZoneCheckFlags, kSlowS,
+     "whether a zone file would be taken, and why not", "merlonctl zone check example.org.zone",
+     run_zone_check},
     {"device",
      "list",
      "",

@@ -114,6 +114,7 @@ class LoadedZone {
   const std::vector<std::shared_ptr<const LoadedBodies>>& bodies() const { return bodies_; }
   // The segment's size; memory_bytes() is what was built from it.
   uint64_t size_bytes() const { return segment_.bytes().size(); }
+  Bytes segment_bytes() const { return segment_.bytes(); }
   uint64_t memory_bytes() const {
     return index_.size_bytes() + records_.size() * sizeof(RecordLine);
   }
