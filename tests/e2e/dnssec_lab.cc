@@ -109,6 +109,16 @@ Status publish(const std::string& state, const std::vector<Part>& parts) {
   return publisher->set_current(written->generation);
 }
 
+void print_anchors(const Signer& signer) {
+  for (const ZoneReport& zone : signer.zones()) {
+    for (const std::string& line : zone.dnskeys) {
+      fmt::print("{}\n", line);
+    }
+    fmt::print("; {} rollover {} step {}\n", zone.apex.to_text(),
+               to_string(zone.keys.rollover.kind), to_string(zone.keys.rollover.step));
+  }
+}
+
 Status run(const Arguments& arguments) {
   const auto algorithm = parse_algorithm(arguments.algorithm);
   if (!algorithm) {
@@ -144,7 +154,8 @@ Status run(const Arguments& arguments) {
   }
   std::vector<Part> parts;
   // 4000 addresses over as many names as a signed zone needs.
-  const size_t most = signed_records_max(name_of("list2.acme.merlon.internal.").size(), 4);
+  const size_t most =
+      signed_records_max(name_of("list2.acme.merlon.internal.").size(), acme.size(), 4);
   ListZoneOptions list{.serial = static_cast<uint32_t>(::time(nullptr)),
                        .address_count = most,
                        .more_lists = {most, 4000 - 2 * most},
@@ -170,13 +181,7 @@ Status run(const Arguments& arguments) {
   if (auto done = (*signer)->published(); !done) {
     return done;
   }
-  for (const ZoneReport& zone : (*signer)->zones()) {
-    for (const std::string& line : zone.dnskeys) {
-      fmt::print("{}\n", line);
-    }
-    fmt::print("; {} rollover {} step {}\n", zone.apex.to_text(),
-               to_string(zone.keys.rollover.kind), to_string(zone.keys.rollover.step));
-  }
+  print_anchors(**signer);
   return {};
 }
 
