@@ -194,12 +194,14 @@ Result<CanonicalRrset> canonical_rrset(const RrsetSource& source) {
   for (const Record& record : records) {
     size += source.owner.size() + 10 + record.size;
   }
-  if (size > kCanonicalSizeMax) {
-    return fail(ErrorCode::unsupported,
-                "{} {}: {} records are {} bytes in canonical form, and validators refuse more than "
-                "{}; put at most {} records under this name, or leave the zone unsigned",
-                owner_text(source.owner), wire::type_to_text(source.type), records.size(), size,
-                kCanonicalSizeMax, signed_records_max(source.owner.size(), records[0].size));
+  if (const size_t head = kRrsigFixedSize + source.apex.size(); size + head > kSignedSizeMax) {
+    return fail(
+        ErrorCode::unsupported,
+        "{} {}: a signature over {} records covers {} bytes, and validators refuse more than {}; "
+        "put at most {} records under this name, or leave the zone unsigned",
+        owner_text(source.owner), wire::type_to_text(source.type), records.size(), size + head,
+        kSignedSizeMax,
+        signed_records_max(source.owner.size(), source.apex.size(), records[0].size));
   }
   out.bytes.resize(size);
   uint8_t* to = out.bytes.data();

@@ -11,18 +11,21 @@
 
 namespace merlon::dnssec {
 
-// Validators build the canonical form in a buffer of a message's size (Unbound: "rrset too big"),
-// so what exceeds it is bogus to the world, whoever signed it.
-inline constexpr size_t kCanonicalSizeMax = 65535;
+// Validators build what is signed, the head of the RRSIG and the canonical form, in a buffer of a
+// message's size (Unbound: "rrset too big"), so what exceeds it is bogus to the world, whoever
+// signed it.
+inline constexpr size_t kSignedSizeMax = 65535;
+inline constexpr size_t kRrsigFixedSize = 18;  // before the signer's name
 
-// How many records of `data_size` bytes a signed name of that wire length can have: 14 bytes beside
-// the owner for an A record, 26 for AAAA.
-constexpr size_t signed_records_max(size_t owner_size, size_t data_size) {
-  return kCanonicalSizeMax / (owner_size + 10 + data_size);
+// How many records of `data_size` bytes a signed name of that wire length can have: each takes 14
+// bytes beside the owner for A, 26 for AAAA.
+constexpr size_t signed_records_max(size_t owner_size, size_t apex_size, size_t data_size) {
+  return (kSignedSizeMax - kRrsigFixedSize - apex_size) / (owner_size + 10 + data_size);
 }
 
 struct RrsetSource {
   Bytes owner;  // folded wire name
+  Bytes apex;   // folded wire name: the signer's
   uint16_t type = 0;
   Bytes body;  // records with the owner 0xC00C, all of `type`
 };

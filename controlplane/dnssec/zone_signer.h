@@ -30,8 +30,8 @@ enum class Scope : uint8_t {
 Result<Scope> parse_scope(std::string_view text);
 
 struct SignerOptions {
-  std::string keys_path;
-  name::Name suffix;  // the shared zone, which is signed with NSEC3 so that it cannot be walked
+  std::string keys_path{};
+  name::Name suffix{};  // the shared zone, which is signed with NSEC3 so that it cannot be walked
   Scope scope = Scope::none;
   std::vector<name::Name> also{};   // signed whatever the scope says
   std::vector<name::Name> never{};  // not signed whatever the scope says

@@ -345,6 +345,7 @@ void Work::work_through(std::span<const Target> targets, std::atomic<size_t>& ne
 Result<CanonicalRrset> Work::canonical_of(const Target& target) const {
   if (target.type != type::nsec3) {
     return canonical_rrset({.owner = zone_.name_of(target.index),
+                            .apex = apex_.wire(),
                             .type = target.type,
                             .body = zone_.body_of(*zone_.find(target.index, target.type))});
   }
@@ -354,6 +355,7 @@ Result<CanonicalRrset> Work::canonical_of(const Target& target) const {
     return in("NSEC3 record", owner.error());
   }
   return canonical_rrset({.owner = owner->wire(),
+                          .apex = apex_.wire(),
                           .type = target.type,
                           .body = std::as_const(zone_).own().bytes_of(entry.body)});
 }

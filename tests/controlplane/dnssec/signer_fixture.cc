@@ -64,8 +64,15 @@ name::Name name_of(std::string_view text) {
 ListZone make_list_zone(const ListZoneOptions& options) {
   ListZone zone;
   BodiesBuilder lists;
-  const uint32_t list = add(lists, type::a, 900, addresses(options.address_count, 10));
-  const uint32_t list1 = add(lists, type::a, 900, addresses(3, 11));
+  const uint32_t list_ttl = options.ttl_s != 0 ? options.ttl_s : 900;
+  const uint32_t ttl = options.ttl_s != 0 ? options.ttl_s : 300;
+  std::vector<size_t> sizes = {options.address_count, 3};
+  sizes.insert(sizes.end(), options.more_lists.begin(), options.more_lists.end());
+  std::vector<uint32_t> list_bodies;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    list_bodies.push_back(
+        add(lists, type::a, list_ttl, addresses(sizes[i], static_cast<uint8_t>(10 + i))));
+  }
   zone.bodies_bytes = lists.finish();
   auto segment = snapshot::Segment::from_bytes(zone.bodies_bytes);
   MERLON_ASSERT(segment.has_value());
@@ -84,7 +91,7 @@ ListZone make_list_zone(const ListZoneOptions& options) {
     const name::Name owner =
         label.empty() ? apex : name_of(std::string(label) + "." + std::string(options.apex));
     MERLON_ASSERT(
-        builder.add_rrset(owner, rrtype, 0, add(builder.own(), rrtype, 300, data)).has_value());
+        builder.add_rrset(owner, rrtype, 0, add(builder.own(), rrtype, ttl, data)).has_value());
   };
   const Data text = {6, 'm', 'e', 'r', 'l', 'o', 'n'};
   put("", type::soa, {soa(apex, options.serial)});
@@ -92,14 +99,16 @@ ListZone make_list_zone(const ListZoneOptions& options) {
   builder.own().add({.section = BodiesBuilder::Section::authority,
                      .owner = BodiesBuilder::Owner::apex,
                      .type = type::soa,
-                     .ttl = 60,
+                     .ttl = std::min(ttl, 60u),
                      .data = soa(apex, options.serial)});
   builder.set_negative_body(builder.own().end().value_or(0));
   put("", type::ns, {wire_of(name_of("ns1.example."))});
-  for (const auto& [label, body] : {std::pair{"list.", list}, std::pair{"list1.", list1}}) {
-    MERLON_ASSERT(
-        builder.add_rrset(name_of(label + std::string(options.apex)), type::a, dependency, body)
-            .has_value());
+  for (size_t i = 0; i < list_bodies.size(); ++i) {
+    const std::string label = i == 0 ? "list." : fmt::format("list{}.", i);
+    MERLON_ASSERT(builder
+                      .add_rrset(name_of(label + std::string(options.apex)), type::a, dependency,
+                                 list_bodies[i])
+                      .has_value());
   }
   put("text", type::txt, {text, {5, 'w', 'h', 'i', 't', 'e'}});
   put("a.b.ent", type::txt, {text});

@@ -30,6 +30,8 @@ struct ListZoneOptions {
   uint32_t serial = 1;
   size_t address_count = 300;  // of `list`
   size_t extra_names = 0;
+  std::vector<size_t> more_lists{};  // numbers of addresses of list2, list3, ..
+  uint32_t ttl_s = 0;                // of everything; 0: 900 for the lists, 300 for the rest
 };
 ListZone make_list_zone(const ListZoneOptions& options = {});
 
