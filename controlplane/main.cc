@@ -17,7 +17,9 @@
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/udp_proxy.h"
+#include "controlplane/dnssec/zone_signer.h"
 #include "controlplane/publish/publisher.h"
+#include "controlplane/settings/dnssec_settings.h"
 #include "controlplane/settings/settings.h"
 #include "controlplane/store/store.h"
 #include "zones/answer/identity.h"
@@ -157,14 +159,28 @@ int run(const std::string& config) {
   if (!publisher) {
     return give_up("snapshots", publisher.error());
   }
+  auto signer_options = load_dnssec_settings(config, *settings);
+  if (!signer_options) {
+    spdlog::critical("{}", signer_options.error().message);
+    return 2;
+  }
+  auto signer = dnssec::Signer::open(std::move(*signer_options),
+                                     dnssec::open_cache(signature_cache_path(*settings)));
+  if (!signer) {
+    return give_up("DNSSEC keys", signer.error());
+  }
+  if (const std::string trouble = (*signer)->cache_trouble(); !trouble.empty()) {
+    spdlog::warn("{}", trouble);
+  }
   dns::SnapshotSlot slot;
   coordinator::Coordinator coordinator(**store, *publisher, slot,
                                        {.compile = settings->compile,
                                         .catalogue_path = settings->catalogue_path(),
                                         .dataplane_socket = settings->dataplane_socket,
                                         .contact = settings->contact,
-                                         .zone_log_path = settings->zone_log_path(),
-                                         .zones = settings->zones});
+                                        .zone_log_path = settings->zone_log_path(),
+                                        .signer = signer->get(),
+                                        .zones = settings->zones});
   auto dns_servers = start_dns(*settings, slot);
   if (!dns_servers) {
     return give_up("DNS", dns_servers.error());
@@ -201,7 +217,8 @@ int main(int argc, char** argv) {
   app.add_flag_callback(
       "--example-config",
       [] {
-        fmt::print("{}", merlon::controlplane::example_settings());
+        fmt::print("{}\n{}", merlon::controlplane::example_settings(),
+                   merlon::controlplane::example_dnssec_settings());
         throw CLI::Success();
       },
       "print the section with defaults and exit");

@@ -211,8 +211,8 @@ void Connection::answer_message(WorkerContext& context, Bytes message) {
 // memory of its own.
 void Connection::answer_in_own_memory(WorkerContext& context, Bytes message, answer::Reply& reply) {
   const size_t copied = std::min(message.size(), OutputQueue::kQuestionEndMax);
-  const auto framed = std::make_shared<std::vector<uint8_t>>(
-      OutputQueue::kPrefixSize + copied + reply.body.size + answer::kOptSizeMax);
+  const auto framed = std::make_shared<std::vector<uint8_t>>(OutputQueue::kPrefixSize + copied +
+                                                             reply.body.size + answer::kOptSizeMax);
   const MutableBytes room = MutableBytes(*framed).subspan(OutputQueue::kPrefixSize);
   std::memcpy(room.data(), message.data(), copied);
   const size_t size = answer::compose(context.query, reply, context.limits, room, copied);
