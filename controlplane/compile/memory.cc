@@ -101,8 +101,8 @@ class Decoder {
   bool good() const { return good_; }
 
  private:
-  // More names than a list of all IPv4 addresses needs would only be a way to fill the memory.
-  static constexpr uint32_t kNumberEndMax = 1 << 24;
+  // More names than ten million addresses need, 32 each, are damage and would fill the memory.
+  static constexpr uint32_t kNumberEndMax = 1 << 20;
 
   template <class Bits>
   static bool is_sound(const ChunkPlan<Bits>& plan) {
