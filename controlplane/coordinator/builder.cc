@@ -27,6 +27,11 @@ uint64_t prefix_count(const address::IpSet& set) {
   return count;
 }
 
+// What an account can have brought about by what it asked for; keys and disks are nobody's.
+bool is_own_fault(ErrorCode code) {
+  return code == ErrorCode::invalid_argument || code == ErrorCode::conflict;
+}
+
 }  // namespace
 
 Builder::Builder(const store::Store& store, publish::Publisher& publisher, BuilderOptions options)
@@ -35,6 +40,7 @@ Builder::Builder(const store::Store& store, publish::Publisher& publisher, Build
       options_(std::move(options)),
       inputs_(store, {.length4 = options_.compile.expand4_from_length,
                       .length6 = options_.compile.expand6_from_length}),
+      rpz_(store, options_.compile.suffix),
       log_(options_.log_path) {}
 
 Status Builder::take_over_changes() {
@@ -58,7 +64,12 @@ Status Builder::take_over_changes() {
       return take_over_changes();
     }
   }
-  if (changes) {
+  for (const store::Change& change : changes.value_or(std::vector<store::Change>{})) {
+    rpz_.forget(change.feed);
+  }
+  if (!changes) {
+    rpz_.forget_all();
+  } else {
     inputs_valid_ = false;
     auto concerned = inputs_.update(changes);
     if (!concerned) {
@@ -107,7 +118,7 @@ Result<Builder::Build> Builder::build(int64_t now) {
     for (const auto& [number, inputs] : inputs_.accounts()) {
       pending_.accounts.insert(number);
     }
-    for (const auto& [number, apex] : apex_of_) {
+    for (const auto& [number, apexes] : apexes_of_) {
       pending_.accounts.insert(number);
     }
     pending_.all_accounts = false;
@@ -147,18 +158,30 @@ Status Builder::compile_accounts(int64_t now, Build& build) {
   const std::set<uint32_t> numbers = pending_.accounts;
   for (const uint32_t number : numbers) {
     const auto inputs = inputs_.accounts().find(number);
-    auto zone = inputs == inputs_.accounts().end() ? Result<PlannedZone>(PlannedZone{})
-                                                   : plan_account(inputs->second, now);
+    if (inputs == inputs_.accounts().end()) {
+      problems_.erase(number);
+      drop_others(number, {});
+      pending_.accounts.erase(number);
+      continue;
+    }
+    auto zone = plan_account(inputs->second, now);
     if (!zone) {
       problems_[number] = zone.error().message;
       pending_.accounts.erase(number);
       continue;
     }
     problems_.erase(number);
+    std::set<name::Name> wanted;
+    if (auto done = compile_rpz_zones(inputs->second, now, wanted, build); !done) {
+      return done;
+    }
+    if (!zone->lists.empty()) {
+      wanted.insert(zone->apex);
+    }
+    if (!problems_.contains(number)) {
+      drop_others(number, wanted);
+    }
     if (zone->lists.empty()) {
-      if (const auto apex = apex_of_.find(number); apex != apex_of_.end()) {
-        drop_zone(apex->second);
-      }
       pending_.accounts.erase(number);
       continue;
     }
@@ -255,9 +278,7 @@ Status Builder::compile_batch(std::span<PlannedZone> zones, int64_t now, Build& 
       continue;
     }
     // A list that does not fit its names is its account's affair; keys and the like are not.
-    const ErrorCode code = results[i].error().code;
-    const bool own_fault = code == ErrorCode::invalid_argument || code == ErrorCode::conflict;
-    if (zone.account == 0 || !own_fault) {
+    if (zone.account == 0 || !is_own_fault(results[i].error().code)) {
       return in(fmt::format("zone {}", zone.apex.to_text()), results[i].error());
     }
     problems_[zone.account] = results[i].error().message;
@@ -292,7 +313,7 @@ Status Builder::accept(const PlannedZone& planned, compile::CompiledZone compile
     zone.lists.push_back(std::move(info));
   }
   if (planned.account != 0) {
-    apex_of_[planned.account] = planned.apex;
+    apexes_of_[planned.account].insert(planned.apex);
   }
   newest_serial_ = std::max(newest_serial_, zone.memory.serial);
   unsaved_.insert(planned.apex);
@@ -300,14 +321,71 @@ Status Builder::accept(const PlannedZone& planned, compile::CompiledZone compile
   return {};
 }
 
-void Builder::drop_zone(const name::Name& apex) {
-  const auto zone = zones_.find(apex);
-  if (zone == zones_.end()) {
+Status Builder::compile_rpz_zones(const AccountInputs& inputs, int64_t now,
+                                  std::set<name::Name>& wanted, Build& build) {
+  const uint32_t number = inputs.account.number;
+  const compile::RpzSettings settings = rpz_.settings();
+  for (const store::Policy& policy : inputs.policies) {
+    if (policy.kind != store::PolicyKind::dns) {
+      continue;
+    }
+    const auto input = rpz_.plan(inputs, policy, inputs_, now);
+    auto compiled = input ? compile::compile_rpz(*input,
+                                                 {.settings = settings,
+                                                  .next_serial = next_serial(now),
+                                                  .signer = options_.signer},
+                                                 zones_[input->apex].rpz)
+                          : Result<compile::CompiledRpz>(std::unexpected(input.error()));
+    if (!compiled) {
+      if (input && zones_[input->apex].segments.empty()) {
+        zones_.erase(input->apex);
+      }
+      if (!is_own_fault(compiled.error().code)) {
+        return in(fmt::format("policy {} of account {}", policy.name, inputs.account.name),
+                  compiled.error());
+      }
+      problems_[number] = fmt::format("policy {}: {}", policy.name, compiled.error().message);
+      continue;
+    }
+    Zone& zone = zones_[input->apex];
+    if (auto stored = publisher_.store({{.listed = compiled->listed, .bytes = compiled->bytes}},
+                                       build.stored);
+        !stored) {
+      if (zone.segments.empty()) {
+        zones_.erase(input->apex);
+      }
+      return stored;
+    }
+    zone.account = number;
+    zone.is_rpz = true;
+    zone.rpz = std::move(compiled->memory);
+    zone.segments = {compiled->listed};
+    zone.name_count = compiled->counts.names;
+    newest_serial_ = std::max(newest_serial_, zone.rpz.serial);
+    apexes_of_[number].insert(input->apex);
+    unsaved_.insert(input->apex);
+    wanted.insert(input->apex);
+    ++build.zones_compiled;
+  }
+  return {};
+}
+
+// The zones that the account has no more.
+void Builder::drop_others(uint32_t account, const std::set<name::Name>& wanted) {
+  const auto apexes = apexes_of_.find(account);
+  if (apexes == apexes_of_.end()) {
     return;
   }
-  apex_of_.erase(zone->second.account);
-  unsaved_.insert(zone->first);
-  zones_.erase(zone);
+  for (const name::Name& apex : apexes->second) {
+    if (!wanted.contains(apex)) {
+      zones_.erase(apex);
+      unsaved_.insert(apex);
+    }
+  }
+  std::erase_if(apexes->second, [&](const name::Name& apex) { return !wanted.contains(apex); });
+  if (apexes->second.empty()) {
+    apexes_of_.erase(apexes);
+  }
 }
 
 Status Builder::compile_access(Build& build) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps every zone compiled: the shared one, and one per account with the lists of its policies and
-// its own block lists. A build looks at what changed (inputs.h), compiles the zones concerned side
-// by side, and names all other segments by hash. What a build has compiled is on disk before the
-// next zones are begun, so a cold start holds the bytes of some hundred lists and not of all.
+// Keeps every zone compiled: the shared one, one per account with the lists of its policies and its
+// own block lists, and a response policy zone per DNS policy. A build looks at what changed
+// (inputs.h), compiles the zones concerned side by side, and names all other segments by hash. What
+// a build has compiled is on disk before the next zones are begun, so a cold start holds the bytes
+// of some hundred lists and not of all.
 //
 // What is remembered of a zone (its chunks, its serial) is kept over a restart by a log
 // (zone_log.h) and the generation in force. An account whose zone cannot be compiled keeps the one
@@ -20,7 +21,9 @@
 
 #include "controlplane/api/operations.h"
 #include "controlplane/compile/compile.h"
+#include "controlplane/compile/rpz.h"
 #include "controlplane/coordinator/inputs.h"
+#include "controlplane/coordinator/rpz_plan.h"
 #include "controlplane/coordinator/zone_log.h"
 #include "controlplane/publish/publisher.h"
 #include "controlplane/store/store.h"
@@ -72,7 +75,9 @@ class Builder {
  private:
   struct Zone {
     uint32_t account = 0;
-    compile::ZoneMemory memory;
+    bool is_rpz = false;
+    compile::ZoneMemory memory;  // of a zone of lists
+    compile::RpzMemory rpz;      // of a response policy zone
     std::vector<snapshot::ManifestSegment> segments;
     std::vector<api::ListInfo> lists;
     uint64_t name_count = 0;
@@ -101,9 +106,13 @@ class Builder {
   std::vector<Result<compile::CompiledZone>> compile(std::span<const PlannedZone> zones,
                                                      int64_t now) const;
   Status accept(const PlannedZone& planned, compile::CompiledZone compiled, Build& build);
+  // The response policy zones of the account; their names go to `wanted`.
+  Status compile_rpz_zones(const AccountInputs& inputs, int64_t now, std::set<name::Name>& wanted,
+                           Build& build);
+  void drop_others(uint32_t account, const std::set<name::Name>& wanted);
+  bool is_rpz(const name::Name& apex) const;
   Status compile_access(Build& build);
   uint32_t next_serial(int64_t now) const;
-  void drop_zone(const name::Name& apex);
   uint64_t weight_of(const policy::Selection& selection) const;
   std::string settings_text() const;
   void seed_from(const snapshot::Manifest& in_force, const snapshot::Snapshot& served);
@@ -113,11 +122,12 @@ class Builder {
   publish::Publisher& publisher_;
   const BuilderOptions options_;
   Inputs inputs_;
+  RpzPlanner rpz_;
   bool inputs_valid_ = false;
   uint64_t revision_ = 0;  // that inputs_ is of
   Concerned pending_;      // what is still to be compiled
   std::map<name::Name, Zone> zones_;
-  std::map<uint32_t, name::Name> apex_of_;  // of each account's zone
+  std::map<uint32_t, std::set<name::Name>> apexes_of_;  // of each account's zones
   snapshot::ManifestSegment access_;
   bool has_access_ = false;
   std::map<uint32_t, std::string> problems_;

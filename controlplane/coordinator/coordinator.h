@@ -168,10 +168,9 @@ class Coordinator final : public api::Operations {
   int64_t started_ = 0;
   const dns::Server* dns_server_ = nullptr;
 
-  OperatorZones zones_;
-
   std::mutex build_mutex_;  // builds, activations, and the next member
   Builder builder_;
+  OperatorZones zones_;
   std::mutex infos_mutex_;  // the next member: a manifest never changes
   std::map<uint64_t, api::SnapshotInfo> infos_;
   std::mutex facts_mutex_;  // the members up to the next mutex

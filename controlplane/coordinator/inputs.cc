@@ -266,6 +266,11 @@ Status Inputs::load_sets() {
   return {};
 }
 
+address::IpSet Inputs::addresses_of(const std::string& feed) const {
+  const auto data = data_.find(feed);
+  return data == data_.end() ? address::IpSet{} : data->second.addresses->addresses();
+}
+
 int64_t Inputs::changed_of(const std::vector<std::string>& feeds) const {
   int64_t changed = 0;
   for (const std::string& id : feeds) {

@@ -57,6 +57,7 @@ class Inputs {
   const std::map<uint32_t, AccountInputs>& accounts() const { return accounts_; }
   const policy::Universe& universe() const { return universe_; }
   const address::IpSet& allowed() const { return allowed_; }
+  address::IpSet addresses_of(const std::string& feed) const;
   policy::SelectionContext context(int64_t now) const {
     return {.universe = universe_, .feeds = feeds_, .narrow_from = narrow_from_, .now = now};
   }

@@ -102,18 +102,30 @@ void Builder::seed_from(const snapshot::Manifest& in_force, const snapshot::Snap
     }
     Zone& zone = zones_[*apex];
     zone.account = account;
-    zone.memory.serial = loaded->view().info().serial;
-    zone.memory.hash = own->second->hash.to_text();
+    zone.is_rpz = account != 0 && is_rpz(*apex);
+    const uint32_t serial = loaded->view().info().serial;
+    const std::string hash = own->second->hash.to_text();
+    if (zone.is_rpz) {
+      zone.rpz = {.serial = serial, .digest = {}, .hash = hash};
+    } else {
+      zone.memory.serial = serial;
+      zone.memory.hash = hash;
+    }
     zone.name_count = loaded->view().nodes().size();
-    for (const snapshot::ContentHash& hash : loaded->view().dependencies()) {
-      zone.segments.push_back(*listed.at(hash));
+    for (const snapshot::ContentHash& bodies : loaded->view().dependencies()) {
+      zone.segments.push_back(*listed.at(bodies));
     }
     zone.segments.push_back(*own->second);
     if (account != 0) {
-      apex_of_[account] = *apex;
+      apexes_of_[account].insert(*apex);
     }
-    newest_serial_ = std::max(newest_serial_, zone.memory.serial);
+    newest_serial_ = std::max(newest_serial_, serial);
   }
+}
+
+// <policy>.rpz.<account>.<suffix>
+bool Builder::is_rpz(const name::Name& apex) const {
+  return apex.label_count() == options_.compile.suffix.label_count() + 3;
 }
 
 void Builder::resume(const snapshot::Manifest& in_force, const snapshot::Snapshot& served) {
@@ -127,6 +139,14 @@ void Builder::resume(const snapshot::Manifest& in_force, const snapshot::Snapsho
   for (auto& [apex, zone] : zones_) {
     const auto record = records->find(apex.folded().to_text());
     auto remembered = record == records->end() ? std::nullopt : decode(record->second);
+    if (remembered && zone.is_rpz && remembered->account == zone.account) {
+      auto rpz = compile::RpzMemory::decode(remembered->memory);
+      if (rpz && rpz->hash == zone.rpz.hash) {
+        zone.rpz = std::move(*rpz);
+        ++known;
+      }
+      continue;
+    }
     auto memory = remembered ? compile::ZoneMemory::decode(remembered->memory)
                              : Result<compile::ZoneMemory>(compile::ZoneMemory{});
     if (!remembered || !memory || remembered->account != zone.account) {
@@ -169,7 +189,7 @@ void Builder::keep(uint64_t generation) {
                           .name_count = zone.name_count,
                           .segments = {},
                           .lists = zone.lists,
-                          .memory = zone.memory.encode()};
+                          .memory = zone.is_rpz ? zone.rpz.encode() : zone.memory.encode()};
     for (const ManifestSegment& segment : zone.segments) {
       remembered.segments.push_back(segment.hash.to_text());
     }

@@ -312,6 +312,52 @@ TEST_F(AccountZones, AccountThatCannotBeCompiledKeepsItsZoneAndIsNamed) {
   EXPECT_THAT(coordinator_->status()->problems, IsEmpty());
 }
 
+TEST_F(AccountZones, DnsPolicyIsAResponsePolicyZone) {
+  options_.zone_log_path = directory_.path() + "/zones.log";
+  close();
+  open();
+  publish_feed("names", "bad.example.com\nworse.example.org\n");
+  add_account("acme");
+  add_list("acme", "own");
+  add_entry("acme", "own", "evil.example.net");
+  add_list("acme", "good", store::Direction::allow);
+  add_entry("acme", "good", "www.worse.example.org");
+  store::Policy policy;
+  policy.account = "acme";
+  policy.name = "resolver";
+  policy.kind = store::PolicyKind::dns;
+  policy.targets.push_back({.feeds = {"names"}, .categories = {}});
+  policy.lists = {"own", "good"};
+  ASSERT_GOOD(store_->add_policy(policy, 1000));
+  build();
+  EXPECT_THAT(coordinator_->status()->problems, IsEmpty());
+  const std::string apex = "resolver.rpz.acme.merlon.internal.";
+  ASSERT_NE(zone(apex), nullptr);
+  const auto names = [&] {
+    std::vector<std::string> texts;
+    const auto* loaded = zone(apex);
+    for (const auto& node : loaded->view().nodes()) {
+      texts.push_back(name::Name::from_wire(loaded->view().name_of(node))->to_text());
+    }
+    return texts;
+  };
+  EXPECT_THAT(names(), IsSupersetOf({"bad.example.com." + apex, "*.bad.example.com." + apex,
+                                     "worse.example.org." + apex, "evil.example.net." + apex,
+                                     "www.worse.example.org." + apex}));
+  // Nothing changed: nothing is written; also after a restart.
+  const uint64_t generation = served();
+  EXPECT_FALSE(build().changed);
+  restart();
+  EXPECT_FALSE(build().changed);
+  EXPECT_EQ(served(), generation);
+  add_entry("acme", "own", "more.example.net");
+  ASSERT_TRUE(eventually([&] { return served() > generation; }));
+  EXPECT_THAT(names(), Contains("more.example.net." + apex));
+  EXPECT_GOOD(store_->remove_policy("acme", "resolver"));
+  build();
+  EXPECT_EQ(zone(apex), nullptr);
+}
+
 // Stands for a signer whose keys are away.
 class MissingKeys final : public compile::ZoneSigner {
  public:
