@@ -129,6 +129,17 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
   return servers;
 }
 
+coordinator::Options coordinator_options(const Settings& settings, dnssec::Signer& signer) {
+  return {.compile = settings.compile,
+          .catalogue_path = settings.catalogue_path(),
+          .dataplane_socket = settings.dataplane_socket,
+          .contact = settings.contact,
+          .zone_log_path = settings.zone_log_path(),
+          .signer = &signer,
+          .dnssec = &signer,
+          .zones = settings.zones};
+}
+
 int run(const std::string& config) {
   const auto settings = load_settings(config);
   if (!settings) {
@@ -174,13 +185,7 @@ int run(const std::string& config) {
   }
   dns::SnapshotSlot slot;
   coordinator::Coordinator coordinator(**store, *publisher, slot,
-                                       {.compile = settings->compile,
-                                        .catalogue_path = settings->catalogue_path(),
-                                        .dataplane_socket = settings->dataplane_socket,
-                                        .contact = settings->contact,
-                                        .zone_log_path = settings->zone_log_path(),
-                                        .signer = signer->get(),
-                                        .zones = settings->zones});
+                                       coordinator_options(*settings, **signer));
   auto dns_servers = start_dns(*settings, slot);
   if (!dns_servers) {
     return give_up("DNS", dns_servers.error());

@@ -71,6 +71,16 @@ Result<Json> remove_account(const Arguments& a) {
                  a.operations.remove_account(a.captured[0], {.with_contents = *with_contents}));
 }
 
+Result<Json> published(const Arguments& a) {
+  const auto published = a.operations.published_of(a.captured[0]);
+  if (!published) {
+    return std::unexpected(published.error());
+  }
+  Json json{{"schema_version", kSchemaVersion}};
+  json.update(to_json(*published));
+  return json;
+}
+
 Result<Json> add_list(const Arguments& a) {
   auto list = list_from_json(a.body);
   if (!list) {
@@ -275,6 +285,7 @@ constexpr auto kRoutes = std::to_array<Route>({
      MERLON_HANDLE(wrap("account", a.operations.account(a.captured[0])))},
     {"PUT", "/v1/accounts/{account}", Takes::object, "", 200, replace_account},
     {"DELETE", "/v1/accounts/{account}", Takes::nothing, "with_contents?", 200, remove_account},
+    {"GET", "/v1/accounts/{account}/published", Takes::nothing, "", 200, published},
     {"GET", "/v1/accounts/{account}/lists", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("lists", a.operations.lists_of(a.captured[0])))},
     {"POST", "/v1/accounts/{account}/lists", Takes::object, "", 201, add_list},

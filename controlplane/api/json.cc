@@ -128,6 +128,17 @@ Json to_json(const ListInfo& list) {
               {"names", list.names}};
 }
 
+Json to_json(const Published& published) {
+  Json zones = Json::array();
+  for (const PolicyZone& zone : published.policy_zones) {
+    zones.push_back(
+        Json{{"apex", zone.apex}, {"serial", zone.serial}, {"name_count", zone.name_count}});
+  }
+  return Json{{"lists", array_of(published.lists)},
+              {"policy_zones", std::move(zones)},
+              {"problems", published.problems}};
+}
+
 Json to_json(const ZoneInfo& zone) {
   return Json{{"apex", zone.apex},
               {"source", zone.source},
@@ -179,7 +190,8 @@ Json to_json(const ControlPlaneStatus& status) {
               {"suffix", status.suffix},
               {"last_build_error", status.last_build_error},
               {"problems", status.problems},
-              {"dataplane", status.dataplane}};
+              {"dataplane", status.dataplane},
+              {"dnssec", status.dnssec}};
 }
 
 Json to_json(const Error& error) {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/api/dnssec.h"
 #include "controlplane/store/model.h"
 #include "controlplane/store/own_lists.h"
 #include "zones/base/error.h"
@@ -37,6 +38,20 @@ struct ListInfo {
   uint64_t domain_count = 0;
   uint64_t fallen_off_count = 0;   // addresses for which the devices have no room
   std::vector<std::string> names;  // full names with dot: basic.merlon.internal., basic1...
+};
+
+// A response policy zone, of a DNS policy.
+struct PolicyZone {
+  std::string apex;
+  uint32_t serial = 0;
+  uint64_t name_count = 0;
+};
+
+// What an account's devices find, as of the last build.
+struct Published {
+  std::vector<ListInfo> lists{};  // of IP policies and own block lists
+  std::vector<PolicyZone> policy_zones{};
+  std::vector<std::string> problems{};  // why some of it is as it was before
 };
 
 // A zone of an operator's, from a file or a primary.
@@ -104,6 +119,7 @@ struct ControlPlaneStatus {
   // Accounts whose zone cannot be compiled as it should be, and why; the others are up to date.
   std::vector<std::string> problems;
   std::string dataplane;  // "serving generation N" or the reason why not
+  std::string dnssec;     // "off", or what was signed and what is wrong with it
 };
 
 // Queries over TCP of one subject, by its numbers.
@@ -154,6 +170,8 @@ class Operations {
   virtual Result<store::Account> replace_account(const store::Account& account) = 0;
   virtual Status remove_account(const std::string& name, const store::RemoveAccount& options) = 0;
 
+  virtual Result<Published> published_of(const std::string& account) = 0;
+
   virtual Result<std::vector<store::CustomList>> lists_of(const std::string& account) = 0;
   virtual Result<store::CustomList> list_of(const std::string& account,
                                             const std::string& name) = 0;
@@ -181,6 +199,16 @@ class Operations {
   virtual Result<std::vector<ZoneInfo>> reload_zones() = 0;
   // What loading it would say; nothing is changed.
   virtual Result<ZoneInfo> check_zone(const ZoneText& text) = 0;
+
+  virtual Result<Dnssec> dnssec_zones() = 0;
+  virtual Result<DnssecZone> dnssec_zone(const std::string& apex) = 0;
+  // These sign anew what they concern, soon after they return.
+  virtual Result<DnssecZone> start_rollover(const std::string& apex,
+                                            const RolloverRequest& request) = 0;
+  // The parent shows the new DS, or whoever validates has the new trust anchor.
+  virtual Result<DnssecZone> ds_seen(const std::string& apex) = 0;
+  // The clock is right now, although it jumped.
+  virtual Status confirm_clock() = 0;
 
   virtual Result<std::vector<SnapshotInfo>> snapshots() = 0;
   virtual Result<BuildReport> build_snapshot() = 0;  // compile, publish, activate

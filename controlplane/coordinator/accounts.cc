@@ -41,6 +41,35 @@ Status Coordinator::remove_account(const std::string& name, const store::RemoveA
   return removed;
 }
 
+Result<api::Published> Coordinator::published_of(const std::string& account) {
+  const auto known = store_.account(account);
+  if (!known) {
+    return std::unexpected(known.error());
+  }
+  const std::lock_guard lock(facts_mutex_);
+  api::Published published;
+  if (const auto found = published_.find(known->number); found != published_.end()) {
+    published = found->second;
+  }
+  if (const auto found = account_problems_.find(known->number); found != account_problems_.end()) {
+    published.problems.push_back(found->second);
+  }
+  return published;
+}
+
+// The builder is its own thread's; who asks gets what it said last.
+void Coordinator::note_publications() {
+  auto changed = builder_.take_publications();
+  const std::lock_guard lock(facts_mutex_);
+  for (auto& [number, published] : changed) {
+    if (published.lists.empty() && published.policy_zones.empty()) {
+      published_.erase(number);
+    } else {
+      published_[number] = std::move(published);
+    }
+  }
+}
+
 Result<std::vector<store::CustomList>> Coordinator::lists_of(const std::string& account) {
   return store_.lists_of(account);
 }

@@ -85,6 +85,7 @@ Result<api::BuildReport> Coordinator::build_locked() {
     }
   }
   problems_ = problems;
+  account_problems_ = builder_.problems_by_account();
   last_build_error_ = report ? std::string() : report.error().message;
   if (report) {
     ++builds_;
@@ -113,6 +114,7 @@ Result<api::BuildReport> Coordinator::build_and_publish() {
   }
   made->compile_seconds = compile_seconds;
   made->publish_seconds = seconds_since(start) - compile_seconds;
+  note_publications();
   const std::lock_guard facts(facts_mutex_);
   built_revision_ = built->revision;
   return made;

@@ -313,6 +313,7 @@ Status Builder::accept(const PlannedZone& planned, compile::CompiledZone compile
     zone.lists.push_back(std::move(info));
   }
   if (planned.account != 0) {
+    touched_.insert(planned.account);
     apexes_of_[planned.account].insert(planned.apex);
   }
   newest_serial_ = std::max(newest_serial_, zone.memory.serial);
@@ -362,6 +363,7 @@ Status Builder::compile_rpz_zones(const AccountInputs& inputs, int64_t now,
     zone.segments = {compiled->listed};
     zone.name_count = compiled->counts.names;
     newest_serial_ = std::max(newest_serial_, zone.rpz.serial);
+    touched_.insert(number);
     apexes_of_[number].insert(input->apex);
     unsaved_.insert(input->apex);
     wanted.insert(input->apex);
@@ -376,6 +378,7 @@ void Builder::drop_others(uint32_t account, const std::set<name::Name>& wanted) 
   if (apexes == apexes_of_.end()) {
     return;
   }
+  touched_.insert(account);
   for (const name::Name& apex : apexes->second) {
     if (!wanted.contains(apex)) {
       zones_.erase(apex);
@@ -465,6 +468,26 @@ std::vector<std::string> Builder::problems() const {
         problem));
   }
   return problems;
+}
+
+std::map<uint32_t, api::Published> Builder::take_publications() {
+  std::map<uint32_t, api::Published> taken;
+  for (const uint32_t account : touched_) {
+    api::Published& published = taken[account];
+    const auto apexes = apexes_of_.find(account);
+    for (const name::Name& apex :
+         apexes == apexes_of_.end() ? std::set<name::Name>() : apexes->second) {
+      const Zone& zone = zones_.at(apex);
+      if (zone.is_rpz) {
+        published.policy_zones.push_back(
+            {.apex = apex.to_text(), .serial = zone.rpz.serial, .name_count = zone.name_count});
+      } else {
+        published.lists.insert(published.lists.end(), zone.lists.begin(), zone.lists.end());
+      }
+    }
+  }
+  touched_.clear();
+  return taken;
 }
 
 bool Builder::is_signing_due(int64_t now) const {

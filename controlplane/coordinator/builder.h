@@ -67,6 +67,10 @@ class Builder {
 
   // By account's name: why its zone is not what it should be.
   std::vector<std::string> problems() const;
+  const std::map<uint32_t, std::string>& problems_by_account() const { return problems_; }
+  // What is published for each account (by number) for which it changed since the last call;
+  // nothing for one that is gone.
+  std::map<uint32_t, api::Published> take_publications();
   // The shared lists, sorted by name.
   const std::vector<api::ListInfo>& shared_lists() const;
   // All segments that the zones and the access table have now.
@@ -131,6 +135,7 @@ class Builder {
   snapshot::ManifestSegment access_;
   bool has_access_ = false;
   std::map<uint32_t, std::string> problems_;
+  std::set<uint32_t> touched_;  // accounts, since the last take_publications()
   uint32_t newest_serial_ = 0;
   std::optional<uint64_t> kept_revision_;  // what was resumed is of this revision
   ZoneLog log_;

@@ -65,6 +65,7 @@ Status Coordinator::start() {
       spdlog::error("first build: {}", built.error().message);
     }
   } else {
+    note_publications();
     const std::lock_guard lock(facts_mutex_);
     built_revision_ = revision;
   }
@@ -169,14 +170,20 @@ void Coordinator::run_builder() {
 
 bool Coordinator::build_if_stale() {
   const std::lock_guard build_lock(build_mutex_);
-  {
+  const int64_t now = std::time(nullptr);
+  if (zones_.is_signing_due(options_.signer, now)) {
+    zones_.want_signatures();
+    build_wanted_ = true;
+  }
+  if (!build_wanted_.exchange(false)) {
     const std::lock_guard facts_lock(facts_mutex_);
-    if (built_revision_ == store_.revision() && !builder_.is_signing_due(std::time(nullptr))) {
+    if (built_revision_ == store_.revision() && !builder_.is_signing_due(now)) {
       return true;
     }
   }
   const auto built = build_locked();
   if (!built) {
+    build_wanted_ = true;
     spdlog::error("build: {}", built.error().message);
   }
   return built.has_value();
@@ -268,6 +275,7 @@ Result<api::ControlPlaneStatus> Coordinator::status() {
   status.tcp_generation = served == nullptr ? 0 : served->generation();
   status.suffix = options_.compile.suffix.to_text();
   status.dataplane = dataplane_word();
+  status.dnssec = dnssec_word();
   const std::lock_guard lock(facts_mutex_);
   status.last_build_error = last_build_error_;
   status.problems = problems_;

@@ -28,6 +28,10 @@
 #include "controlplane/store/store.h"
 #include "zones/snapshot/snapshot.h"
 
+namespace merlon::dnssec {
+class Signer;
+}
+
 namespace merlon::coordinator {
 
 struct Options {
@@ -37,6 +41,7 @@ struct Options {
   std::string contact;                    // in the User-Agent of fetches
   std::string zone_log_path;              // "": after a restart all zones are compiled anew
   compile::ZoneSigner* signer = nullptr;  // outlives the coordinator; nullptr: nothing is signed
+  dnssec::Signer* dnssec = nullptr;       // the same one, for its keys and rollovers
   // A build waits for more after a change: of a feed, of what somebody edits.
   uint32_t build_quiet_ms = 500;
   uint32_t edit_quiet_ms = 3;
@@ -83,6 +88,7 @@ class Coordinator final : public api::Operations {
   Result<store::Account> add_account(const store::Account& account) override;
   Result<store::Account> replace_account(const store::Account& account) override;
   Status remove_account(const std::string& name, const store::RemoveAccount& options) override;
+  Result<api::Published> published_of(const std::string& account) override;
   Result<std::vector<store::CustomList>> lists_of(const std::string& account) override;
   Result<store::CustomList> list_of(const std::string& account, const std::string& name) override;
   Result<store::CustomList> add_list(const store::CustomList& list) override;
@@ -100,6 +106,12 @@ class Coordinator final : public api::Operations {
   Result<store::Policy> add_policy(const store::Policy& policy) override;
   Result<store::Policy> replace_policy(const store::Policy& policy) override;
   Status remove_policy(const std::string& account, const std::string& name) override;
+  Result<api::Dnssec> dnssec_zones() override;
+  Result<api::DnssecZone> dnssec_zone(const std::string& apex) override;
+  Result<api::DnssecZone> start_rollover(const std::string& apex,
+                                         const api::RolloverRequest& request) override;
+  Result<api::DnssecZone> ds_seen(const std::string& apex) override;
+  Status confirm_clock() override;
   Result<std::vector<api::SnapshotInfo>> snapshots() override;
   Result<api::BuildReport> build_snapshot() override;
   Result<api::BuildReport> activate_snapshot(uint64_t generation) override;
@@ -155,6 +167,9 @@ class Coordinator final : public api::Operations {
   void feed_changed();
   void changed();
   void note_change(uint64_t edits);
+  void signing_changed();
+  std::string dnssec_word() const;
+  void note_publications();
   void resume(uint64_t generation, const snapshot::Snapshot* served);
   template <class T>
   T told(T result);
@@ -175,7 +190,9 @@ class Coordinator final : public api::Operations {
   std::map<uint64_t, api::SnapshotInfo> infos_;
   std::mutex facts_mutex_;  // the members up to the next mutex
   std::string last_build_error_;
-  std::vector<std::string> problems_;  // of accounts' zones, as of the last build
+  std::vector<std::string> problems_;             // of accounts' zones, as of the last build
+  std::map<uint32_t, api::Published> published_;  // by account's number, without problems
+  std::map<uint32_t, std::string> account_problems_;
   uint64_t built_revision_ = 0;
   uint64_t builds_ = 0;
   uint64_t builds_changed_ = 0;
@@ -192,6 +209,7 @@ class Coordinator final : public api::Operations {
   uint64_t edit_count_ = 0;             // of these, changes that somebody waits for
   std::atomic<bool> stop_now_ = false;  // stopping_ for those who wait elsewhere
   std::thread build_thread_;
+  std::atomic<bool> build_wanted_ = false;  // though nothing in the store changed
   std::vector<std::thread> refreshers_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "controlplane/coordinator/coordinator.h"
@@ -46,12 +47,15 @@ void OperatorZones::adopt(const snapshot::Snapshot& in_force) {
 
 std::vector<OperatorSegment> OperatorZones::segments(const Context& context) {
   if (reload_wanted_.exchange(false) || context.now - loaded_ >= kLookAgain_s) {
+    using Signatures = zonefile::LoadContext::Signatures;
+    const bool renews = signatures_wanted_.exchange(false);
     const auto report = set_.load(
         {.now = context.now,
          .tier_mask = kAllTiers,
          .signer = context.signer,
          .account_number = context.account_number,
          .is_reserved = [this](const name::Name& apex) { return apex.is_at_or_below(suffix_); },
+         .signatures = renews ? Signatures::renew : Signatures::keep,
          .stop = context.stop});
     loaded_ = context.now;
     if (!report.error.empty()) {
@@ -71,6 +75,18 @@ std::vector<OperatorSegment> OperatorZones::segments(const Context& context) {
                         .bytes = zone.bytes});
   }
   return segments;
+}
+
+// A zone that came with its signatures is none of ours: the signer knows no time for it.
+bool OperatorZones::is_signing_due(const compile::ZoneSigner* signer, int64_t now) const {
+  if (signer == nullptr) {
+    return false;
+  }
+  return std::ranges::any_of(set_.reports(), [&](const zonefile::ZoneReport& report) {
+    const auto apex = name::Name::from_text(report.apex);
+    const int64_t due = report.is_signed && apex ? signer->due_at(*apex) : 0;
+    return due != 0 && due <= now;
+  });
 }
 
 std::vector<api::ZoneInfo> OperatorZones::zones() const {

@@ -34,6 +34,13 @@ class OperatorZones {
   void adopt(const snapshot::Snapshot& in_force);
   // The files are looked at by the next segments().
   void want_reload() { reload_wanted_ = true; }
+  // Those that we sign are signed again by the next segments(), too.
+  void want_signatures() {
+    signatures_wanted_ = true;
+    reload_wanted_ = true;
+  }
+  // Whether one that we signed is to be signed again by now. `signer` may be nullptr.
+  bool is_signing_due(const compile::ZoneSigner* signer, int64_t now) const;
 
   struct Context {
     int64_t now = 0;
@@ -49,6 +56,7 @@ class OperatorZones {
   name::Name suffix_;
   zonefile::ZoneSet set_;
   std::atomic<bool> reload_wanted_ = true;
+  std::atomic<bool> signatures_wanted_ = false;
   std::atomic<int64_t> loaded_ = 0;
 };
 

@@ -117,6 +117,7 @@ void Builder::seed_from(const snapshot::Manifest& in_force, const snapshot::Snap
     }
     zone.segments.push_back(*own->second);
     if (account != 0) {
+      touched_.insert(account);
       apexes_of_[account].insert(*apex);
     }
     newest_serial_ = std::max(newest_serial_, serial);

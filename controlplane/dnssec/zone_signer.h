@@ -65,6 +65,9 @@ class Signer : public compile::ZoneSigner {
                                               std::unique_ptr<SignatureCache> cache);
 
   bool signs(const name::Name& apex) const override;
+  // Whether the settings name any zone that is to be signed.
+  bool signs_anything() const { return options_.scope != Scope::none || !options_.also.empty(); }
+  const RolloverPolicy& policy() const { return options_.policy; }
   Status sign(snapshot::ZoneBuilder& zone) override;
 
   // What sign() made since the last call is in service everywhere the publisher reaches: rollovers

@@ -223,6 +223,7 @@ Result<api::ControlPlaneStatus> FakeOperations::status() {
   status.generation = current_;
   status.tcp_generation = current_;
   status.suffix = std::string(kSuffix);
+  status.dnssec = dnssec_.enabled ? "on" : "off";
   status.dataplane =
       dataplane_away_.empty() ? fmt::format("serving generation {}", current_) : dataplane_away_;
   return status;

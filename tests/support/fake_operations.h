@@ -53,6 +53,14 @@ class FakeOperations : public api::Operations {
                          .health = good ? "good" : "refused",
                          .error = good ? "" : text.file + ": no SOA record of " + text.apex};
   }
+  // A zone with one key; none is signed before the first.
+  void sign_zone(const std::string& apex);
+  Result<api::Dnssec> dnssec_zones() override;
+  Result<api::DnssecZone> dnssec_zone(const std::string& apex) override;
+  Result<api::DnssecZone> start_rollover(const std::string& apex,
+                                         const api::RolloverRequest& request) override;
+  Result<api::DnssecZone> ds_seen(const std::string& apex) override;
+  Status confirm_clock() override;
   Result<std::vector<store::Device>> devices() override;
   Result<store::Device> add_device(const store::Device& device) override;
   Status remove_device(const std::string& name) override;
@@ -61,6 +69,7 @@ class FakeOperations : public api::Operations {
   Result<store::Account> add_account(const store::Account& account) override;
   Result<store::Account> replace_account(const store::Account& account) override;
   Status remove_account(const std::string& name, const store::RemoveAccount& options) override;
+  Result<api::Published> published_of(const std::string& account) override;
   Result<std::vector<store::CustomList>> lists_of(const std::string& account) override;
   Result<store::CustomList> list_of(const std::string& account, const std::string& name) override;
   Result<store::CustomList> add_list(const store::CustomList& list) override;
@@ -89,6 +98,7 @@ class FakeOperations : public api::Operations {
 
  private:
   std::vector<api::ZoneInfo> zones_;
+  api::Dnssec dnssec_;
   struct Feed {
     store::FeedRecord record;
     store::FeedSet set;
@@ -112,6 +122,7 @@ class FakeOperations : public api::Operations {
 
   // All with mutex_ held.
   Result<Account*> find_account(const std::string& name);
+  Result<api::DnssecZone*> find_zone(const std::string& apex);
   Result<OwnList*> find_list(const std::string& account, const std::string& name);
   Account& account_named(const std::string& name);  // made when there is none
   Status injected();

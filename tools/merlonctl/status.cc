@@ -31,6 +31,7 @@ Done run_status(const Context& context) {
       {"generation", generation == 0 ? "none yet" : fmt::format("{}", generation)},
       {"over TCP", fmt::format("serving generation {}", number("tcp_generation"))},
       {"data plane", text("dataplane")},
+      {"DNSSEC", text("dnssec")},
       {"suffix", text("suffix")},
       {"last build", build_error.empty() ? "good" : build_error},
   }));

@@ -2,7 +2,8 @@
 // The REST API over a control plane kept in memory, as a process for tests of merlonctl:
 //   fake_controlplane SOCKET
 // prints "ready", then takes orders from stdin, a line each, and answers "ok" to every one:
-//   fail CODE MESSAGE | throw MESSAGE | away REASON | dataplane JSON | answer COMMAND JSON
+//   fail CODE MESSAGE | throw MESSAGE | away REASON | dataplane JSON | answer COMMAND JSON |
+//   sign ZONE
 // It ends when stdin does.
 #include <fmt/format.h>
 
@@ -55,6 +56,8 @@ bool obey(merlon::tests::FakeOperations& operations, std::string line) {
     operations.set_dataplane_away(line);
   } else if (order == "dataplane") {
     operations.set_dataplane_answer(line);
+  } else if (order == "sign") {
+    operations.sign_zone(line);
   } else if (order == "answer") {  // answer COMMAND_WITH_UNDERSCORES JSON
     std::string command = take_word(line);
     std::replace(command.begin(), command.end(), '_', ' ');

@@ -49,7 +49,7 @@ class Usage(Case):
         self.assertRegex(self.run_ctl("--version").stdout, r"^merlonctl \d+\.\d+\.\d+\n$")
         text = self.run_ctl("--help").stdout
         for noun in ("status", "feed", "list", "device", "account", "custom-list", "entry",
-                     "policy", "snapshot", "dataplane", "check"):
+                     "policy", "dnssec", "snapshot", "dataplane", "check"):
             self.assertIn(f"  {noun} ", text)
         self.assertIn("--severity", self.run_ctl("feed", "add", "--help").stdout)
         self.assertNotIn("snapshot build ", self.run_ctl("feed", "--help").stdout)
