@@ -250,10 +250,10 @@ TEST_F(ApiRoutes, UnknownPathListsWhatExists) {
   const Json error = bad("GET", "/v1/feed", 404);
   EXPECT_EQ(error["code"], "not_found");
   EXPECT_THAT(error["message"], HasSubstr("there is no path /v1/feed"));
-  EXPECT_EQ(error["routes"].size(), 42u);
+  EXPECT_EQ(error["routes"].size(), 51u);
   EXPECT_EQ(error["routes"][0], "GET /v1/status");
-  EXPECT_EQ(error["routes"][19], "GET /v1/dataplane/subjects?account=&limit=");
-  EXPECT_EQ(error["routes"][22], "GET /v1/check?value=");
+  EXPECT_EQ(error["routes"][22], "GET /v1/dataplane/subjects?account=&limit=");
+  EXPECT_EQ(error["routes"][25], "GET /v1/check?value=");
   for (const char* path :
        {"", "/", "/v1", "/v1/", "/v1/feeds/", "/v1/feeds//refresh", "/v1/feeds/a/b", "/V1/feeds",
         "/v1/feeds/%", "/v1/feeds/%0", "/v1/feeds/%00"}) {

@@ -34,8 +34,9 @@ class Signing : public CoordinatorTest {
     list.account = name;
     list.name = "own";
     ASSERT_GOOD(coordinator_->add_list(list));
-    const std::array<store::CustomEntry, 2> entries{store::CustomEntry{.value = "45.7.7.7"},
-                                                    store::CustomEntry{.value = "45.7.7.9"}};
+    std::array<store::CustomEntry, 2> entries;
+    entries[0].value = "45.7.7.7";
+    entries[1].value = "45.7.7.9";
     ASSERT_GOOD(coordinator_->add_entries(name, "own", entries, store::OnFault::apply_nothing));
     store::Policy policy;
     policy.account = name;

@@ -117,7 +117,7 @@ TEST(Parse, UnknownWordsComeWithASuggestion) {
   EXPECT_EQ(fault({"feed", "add", "--severty", "3"}),
             "unknown flag --severty; did you mean \"--severity\"?");
   EXPECT_EQ(fault({"feed", "--jsn", "list"}), "unknown flag --jsn; did you mean \"--json\"?");
-  EXPECT_THAT(fault({"quux"}), HasSubstr("there are status, feed, list, device"));
+  EXPECT_THAT(fault({"quux"}), HasSubstr("there are status, feed, list, zone, device"));
   EXPECT_THAT(fault({"feed", "zzzzzzz"}), HasSubstr("the verbs are list, show, add"));
 }
 
