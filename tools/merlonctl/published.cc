@@ -50,7 +50,7 @@ Done run_account_lists(const Context& context) {
                {number_text(list, "fallen_off_count")},
                {names_text(list.at("names"))}});
   }
-  Table zones({{"POLICY ZONE"}, {"SERIAL", Align::right}, {"RULES", Align::right}});
+  Table zones({{"POLICY ZONE"}, {"SERIAL", Align::right}, {"NAMES", Align::right}});
   for (const Json& zone : answer->at("policy_zones")) {
     zones.add({{zone.at("apex").get<std::string>()},
                {number_text(zone, "serial")},

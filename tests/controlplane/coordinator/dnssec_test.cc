@@ -100,6 +100,23 @@ TEST_F(Signing, RolloverIsBuiltByItselfAndItsWaitBegins) {
   EXPECT_EQ(coordinator_->dnssec_zone(apex)->keys.size(), 2u);
 }
 
+// Its file is the same all the while.
+TEST_F(Signing, ZoneOfAnOperatorIsSignedAgainWhenItsRolloverMoves) {
+  std::ofstream(directory_.path() + "/example.net") << "@ 300 SOA ns hostmaster 1 60 60 600 300\n"
+                                                       "@ 300 NS ns\nns 300 A 192.0.2.1\n";
+  options_.zones.sources = {{.apex = name::Name::from_text("example.net.").value(),
+                             .file = directory_.path() + "/example.net",
+                             .signing = zonefile::Signing::signed_by_us}};
+  sign(dnssec::Scope::all);
+  ASSERT_GOOD(coordinator_->start());
+  ASSERT_GOOD(coordinator_->dnssec_zone("example.net"));
+  const uint64_t before = served();
+  ASSERT_GOOD(coordinator_->start_rollover("example.net", {.kind = "ksk"}));
+  EXPECT_TRUE(eventually([&] {
+    return coordinator_->dnssec_zone("example.net")->step_since != 0 && served() > before;
+  }));
+}
+
 TEST_F(Signing, ClockThatJumpedIsConfirmed) {
   sign(dnssec::Scope::accounts);
   add_account("acme");
