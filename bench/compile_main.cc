@@ -15,6 +15,7 @@
 #include <spdlog/spdlog.h>
 
 #include "bench/compile_scene.h"
+#include "bench/compile_sign.h"
 #include "controlplane/coordinator/coordinator.h"
 #include "zones/base/file.h"
 
@@ -64,6 +65,7 @@ struct Options {
   std::string state;
   SceneSize size;
   std::string feeds;
+  SignSize sign;
 };
 
 Status make(const Options& options) {
@@ -202,6 +204,24 @@ Status measure(const Options& options) {
   return {};
 }
 
+Status sign(const Options& options) {
+  if (auto made = make_directories(options.state); !made) {
+    return made;
+  }
+  const auto measured = measure_signing(options.state, options.sign);
+  if (!measured) {
+    return std::unexpected(measured.error());
+  }
+  fmt::print("{}\n", Json{{"signatures", measured->signatures},
+                          {"seconds", measured->seconds},
+                          {"threads", options.sign.threads},
+                          {"algorithm", "ecdsa-p256"},
+                          {"signatures_per_s",
+                           static_cast<double>(measured->signatures) / measured->seconds}}
+                         .dump());
+  return {};
+}
+
 }  // namespace
 }  // namespace merlon::bench
 
@@ -219,11 +239,16 @@ int main(int argc, char** argv) {
     command->add_option("--accounts", options.size.accounts, "accounts with a small policy");
     command->add_option("--feeds", options.feeds, "a folder of real feeds instead");
   }
+  auto* sign = app.add_subcommand("sign", "signs a zone from nothing");
+  sign->add_option("--state", options.state, "a new folder")->required();
+  sign->add_option("--names", options.sign.names, "of the zone");
+  sign->add_option("--threads", options.sign.threads, "that sign");
   CLI11_PARSE(app, argc, argv);
   spdlog::set_level(spdlog::level::warn);
   try {
-    const auto done =
-        make->parsed() ? merlon::bench::make(options) : merlon::bench::measure(options);
+    const auto done = make->parsed()   ? merlon::bench::make(options)
+                      : sign->parsed() ? merlon::bench::sign(options)
+                                       : merlon::bench::measure(options);
     if (!done) {
       fmt::print(stderr, "merlon-bench-compile: {}\n", done.error().message);
       return 1;

@@ -140,6 +140,20 @@ coordinator::Options coordinator_options(const Settings& settings, dnssec::Signe
           .zones = settings.zones};
 }
 
+Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,
+                                                    const Settings& settings) {
+  auto options = load_dnssec_settings(config, settings);
+  if (!options) {
+    return std::unexpected(options.error());
+  }
+  auto signer =
+      dnssec::Signer::open(std::move(*options), dnssec::open_cache(signature_cache_path(settings)));
+  if (signer && !(*signer)->cache_trouble().empty()) {
+    spdlog::warn("{}", (*signer)->cache_trouble());
+  }
+  return signer;
+}
+
 int run(const std::string& config) {
   const auto settings = load_settings(config);
   if (!settings) {
@@ -170,18 +184,9 @@ int run(const std::string& config) {
   if (!publisher) {
     return give_up("snapshots", publisher.error());
   }
-  auto signer_options = load_dnssec_settings(config, *settings);
-  if (!signer_options) {
-    spdlog::critical("{}", signer_options.error().message);
-    return 2;
-  }
-  auto signer = dnssec::Signer::open(std::move(*signer_options),
-                                     dnssec::open_cache(signature_cache_path(*settings)));
+  const auto signer = open_signer(config, *settings);
   if (!signer) {
-    return give_up("DNSSEC keys", signer.error());
-  }
-  if (const std::string trouble = (*signer)->cache_trouble(); !trouble.empty()) {
-    spdlog::warn("{}", trouble);
+    return give_up("DNSSEC", signer.error());
   }
   dns::SnapshotSlot slot;
   coordinator::Coordinator coordinator(**store, *publisher, slot,

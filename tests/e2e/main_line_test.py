@@ -62,10 +62,11 @@ class MainLine(e2e.Case):
             self.assertEqual(short.answers, [])
             first = self.m.tcp("scan.merlon.internal", host=host)
             self.assertFalse(first.tc)
-            self.assertEqual(len(first.answers), 4000)
             second = self.m.tcp("scan1.merlon.internal", host=host)
+            for part in (first, second):  # cut in halves, each with the test address
+                self.assertIn(len(part.answers), (2251, 2252))
             self.assertEqual(sorted(first.values("A") + second.values("A")),
-                             sorted(SCAN + [e2e.TEST_ADDRESS4]))
+                             sorted(SCAN + 2 * [e2e.TEST_ADDRESS4]))
             none = self.m.udp("scan2.merlon.internal", host=host)
             self.assertEqual(none.rcode, "NXDOMAIN")
 
@@ -96,7 +97,8 @@ class MainLine(e2e.Case):
         got = []
         for name in self.m.udp("basic.merlon.internal", "PTR").values():
             got += self.m.tcp(name).values("A")
-        self.assertEqual(sorted(got), sorted(self.listed4()))
+        self.assertEqual(sorted(set(got)), sorted(self.listed4()))
+        self.assertEqual(got.count(e2e.TEST_ADDRESS4), len(got) - len(self.listed4()) + 1)
         self.assert_addresses(self.m.udp("c2-server.merlon.internal"),
                               WEB4[:2] + [e2e.TEST_ADDRESS4])
 
@@ -155,8 +157,9 @@ class MainLine(e2e.Case):
             for name, query in zip(names, queries):
                 size = struct.unpack(">H", receive_exactly(client, 2))[0]
                 answer = Answer(receive_exactly(client, size), query)
-                self.assertEqual(len(answer.values("A")), {"web": 3, "scan": 4000, "scan1": 501,
-                                                           "missing": 0, "c2-server": 3}[name])
+                self.assertIn(len(answer.values("A")), {
+                    "web": (3,), "scan": (2251, 2252), "scan1": (2251, 2252), "missing": (0,),
+                    "c2-server": (3,)}[name])
 
     # Other people's clients.
 
@@ -201,7 +204,7 @@ class MainLine(e2e.Case):
         text = self.m.run("dig", "@127.0.0.1", "-p", self.m.port, "scan.merlon.internal", "A")
         self.assertIn("Truncated, retrying in TCP mode", text)
         self.assertIn("(TCP)", text)
-        self.assertIn("ANSWER: 4000", text)
+        self.assertRegex(text, r"ANSWER: 225[12],")
         self.assertIn("status: NOERROR", text)
 
     # The operator's view.
@@ -386,12 +389,13 @@ class Changes(e2e.Case):
             if item["address4_count"] > 1 or item["address6_count"]:
                 total = [value for name in item["names"]
                          for value in m.tcp(name, "A").values("A")]
-                self.assertEqual(len(total), item["address4_count"], item["name"])
-                self.assertEqual(len(set(total)), len(total), item["name"])
-                self.assertIn(e2e.TEST_ADDRESS4, total)
+                self.assertEqual(len(set(total)), item["address4_count"], item["name"])
+                tests = total.count(e2e.TEST_ADDRESS4)  # one in every name
+                self.assertEqual(len(total), len(set(total)) + tests - 1, item["name"])
+                self.assertGreater(tests, 0)
                 total = [value for name in item["names"]
                          for value in m.tcp(name, "AAAA").values("AAAA")]
-                self.assertEqual(len(total), item["address6_count"], item["name"])
+                self.assertEqual(len(set(total)), item["address6_count"], item["name"])
 
 
 if __name__ == "__main__":

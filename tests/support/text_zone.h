@@ -39,8 +39,8 @@ struct ZoneRecord {
 // What the zone holds once it is signed. An error in the text is an assertion.
 std::vector<ZoneRecord> read_zone(const TextZone& zone);
 
-// A snapshot of these zones. Everybody from 10.0.0.0/8 and 127.0.0.0/8 is account 1 and of every tier, 192.0.2.0/24
-// account 7 and basic, 203.0.113.0/24 account 3 with the verb `empty`.
+// A snapshot of these zones. Everybody from 10.0.0.0/8 and 127.0.0.0/8 is account 1 and of every
+// tier, 192.0.2.0/24 account 7 and basic, 203.0.113.0/24 account 3 with the verb `empty`.
 struct TextSnapshot {
   std::vector<std::vector<ZoneRecord>> zones;
   snapshot::IndexKey key;
