@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <string_view>
+
+#include "zones/wire/wire.h"
 
 namespace merlon::differential {
 namespace {
@@ -13,7 +16,8 @@ namespace {
 struct Allowed {
   std::string_view name;
   std::string_view argument;
-  bool (*is_it)(const Answer& nsd, const Answer& merlon, const HasName& has_name);
+  bool (*is_it)(const Question& question, const Answer& nsd, const Answer& merlon,
+                const Names& names);
 };
 
 bool is_same_but_for_glue(const Answer& nsd, const Answer& merlon) {
@@ -22,28 +26,68 @@ bool is_same_but_for_glue(const Answer& nsd, const Answer& merlon) {
 }
 
 // All that NSD has more was made of a wildcard: no record of the zone has that owner.
-bool is_glue_of_wildcard(const Answer& nsd, const Answer& merlon, const HasName& has_name) {
+bool is_glue_of_wildcard(const Question&, const Answer& nsd, const Answer& merlon,
+                         const Names& names) {
   if (!is_same_but_for_glue(nsd, merlon) ||
       !std::ranges::includes(nsd.additional, merlon.additional)) {
     return false;
   }
   return std::ranges::none_of(nsd.additional, [&](const std::string& record) {
-    return !merlon.additional.contains(record) && has_name(record.substr(0, record.find(' ')));
+    return !merlon.additional.contains(record) &&
+           names.has_record(record.substr(0, record.find(' ')));
   });
 }
 
-constexpr std::array<Allowed, 1> kAllowed = {{
+// The question's name, or the target of an alias in one of the answers.
+bool is_any_name(const Question& question, const Answer& nsd, const Answer& merlon,
+                 const std::function<bool(const name::Name&)>& is_it) {
+  const auto has_target = [&is_it](const Answer& answer) {
+    return std::ranges::any_of(answer.targets, is_it);
+  };
+  return is_it(question.name) || has_target(nsd) || has_target(merlon);
+}
+
+bool is_name_of_another_zone(const Question& question, const Answer& nsd, const Answer& merlon,
+                             const Names& names) {
+  return nsd.authoritative && merlon.authoritative &&
+         is_any_name(question, nsd, merlon,
+                     [&](const name::Name& name) { return names.is_elsewhere(name); });
+}
+
+bool is_ds_without_parent(const Question& question, const Answer& nsd, const Answer& merlon,
+                          const Names& names) {
+  return question.type == wire::type::ds && nsd.answer == merlon.answer && merlon.authoritative &&
+         merlon.rcode == 0 && !merlon.authority.empty() &&
+         is_any_name(question, nsd, merlon,
+                     [&](const name::Name& name) { return names.has_no_parent(name); });
+}
+
+constexpr std::array<Allowed, 3> kAllowed = {{
     {"glue made of a wildcard",
      "NSD makes addresses for a delegation's server of a wildcard below the cut. A wildcard there "
-     "is "
-     "not the zone's to expand (RFC 1034 section 4.3.2 step 3b ends at the cut), and glue is what "
+     "is not the zone's to expand (RFC 1034 section 4.3.2 step 3b ends at the cut), and glue is "
+     "what "
      "the zone holds of that very name (RFC 9471 section 2).",
      is_glue_of_wildcard},
+    {"a name of another zone",
+     "NSD keeps the names of all its zones in one tree, so glue in a parent's file makes a name of "
+     "the child exist, and the apex of a child names of the parent: it says NODATA, or passes over "
+     "a wildcard. RFC 1034 section 4.3.2 matches labels in the one zone that is nearest (step 2), "
+     "and what is in none of its records does not exist there (RFC 4592 section 2.2.3).",
+     is_name_of_another_zone},
+    {"DS without a parent",
+     "NSD takes any of its zones with an NS record at the child for the parent, be it below "
+     "another "
+     "delegation or above a zone between. The nearest zone above that does not delegate to the "
+     "child is no parent, and a server that has the child and not the parent says that the child "
+     "has no DS (RFC 4035 section 3.1.4.1).",
+     is_ds_without_parent},
 }};
 
 }  // namespace
 
-Difference compare(const Answer& nsd, const Answer& merlon, const HasName& has_name) {
+Difference compare(const Question& question, const Answer& nsd, const Answer& merlon,
+                   const Names& names) {
   std::string name;
   const auto differs = [&name](std::string_view what) {
     name += name.empty() ? "" : ", ";
@@ -68,7 +112,7 @@ Difference compare(const Answer& nsd, const Answer& merlon, const HasName& has_n
     return {};
   }
   for (const Allowed& allowed : kAllowed) {
-    if (allowed.is_it(nsd, merlon, has_name)) {
+    if (allowed.is_it(question, nsd, merlon, names)) {
       return {std::string(allowed.name), true};
     }
   }

@@ -2,10 +2,10 @@
 // Every difference has a name: what differs, or an entry of the table of those that are meant.
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include "tests/zones_differential/message.h"
+#include "tests/zones_differential/names.h"
 
 namespace merlon::differential {
 
@@ -14,9 +14,8 @@ struct Difference {
   std::string name;
   bool allowed = false;
 };
-// `has_name`: whether a zone file has records of this owner (folded text).
-using HasName = std::function<bool(const std::string& owner)>;
-Difference compare(const Answer& nsd, const Answer& merlon, const HasName& has_name);
+Difference compare(const Question& question, const Answer& nsd, const Answer& merlon,
+                   const Names& names);
 
 // The table of what is meant, for people: a name and its argument each.
 std::string explain_allowed();

@@ -42,7 +42,9 @@ bool is_below(const std::string& name, const std::string& ancestor) {
 
 class Generator {
  public:
-  Generator(const std::string& apex, Random& random) : random_(random) {
+  // `others`: apexes of zones that aliases may lead to as well.
+  Generator(const std::string& apex, std::vector<std::string> others, Random& random)
+      : random_(random), others_(std::move(others)) {
     text_ = fmt::format(
         "$ORIGIN {0}\n$TTL {1}\n@ SOA ns1 host {2} 3600 600 86400 {3}\n@ NS ns1\n"
         "@ NS ns.outside.test.\nns1 A 192.0.2.53\n",
@@ -52,6 +54,7 @@ class Generator {
       text_ += "child NS ns.child\nns.child A 198.51.100.9\n";
       used_.insert("child");
       used_.insert("ns.child");
+      cuts_.push_back("child");
       if (chance(50, random)) {
         text_ += "child DS 1 13 2 " + std::string(64, 'a') + "\n";
       }
@@ -69,7 +72,9 @@ class Generator {
     return text_;
   }
 
- private:
+  // Relative to the apex.
+  const std::vector<std::string>& cuts() const { return cuts_; }
+
   std::string new_name() {
     std::string name = label(random_);
     if (!used_.empty() && chance(40, random_)) {  // below one that there is
@@ -87,10 +92,15 @@ class Generator {
     return name;
   }
 
+ private:
   // Where an alias goes: anywhere in the zone, existing or not, or out of it.
   std::string target() {
     if (chance(15, random_)) {
       return "www.outside.test.";
+    }
+    if (!others_.empty() && chance(25, random_)) {
+      const std::string& other = others_[pick(others_.size(), random_)];
+      return chance(20, random_) ? other : new_name() + "." + other;
     }
     if (!used_.empty() && chance(70, random_)) {
       auto at = used_.begin();
@@ -137,6 +147,7 @@ class Generator {
   }
 
   void add_delegation(const std::string& name) {
+    cuts_.push_back(name);
     add(name, "NS ns.outside.test.");
     if (chance(60, random_)) {
       add(name, "NS ns." + name);
@@ -185,6 +196,8 @@ class Generator {
   std::vector<std::string> lines_;
   std::set<std::string> used_;
   std::vector<std::string> dnames_;
+  std::vector<std::string> cuts_;
+  std::vector<std::string> others_;
 };
 
 constexpr std::array<uint16_t, 20> kTypes = {1,  1,  1,  28, 2,  5,  6,  12, 13,  15,
@@ -212,8 +225,28 @@ name::Name child_of(const name::Name& name, Random& random) {
 
 }  // namespace
 
-std::string generate_zone(const std::string& apex, Random& random) {
-  return Generator(apex, random).run();
+std::vector<GeneratedZone> generate_family(const std::string& apex, Random& random) {
+  std::vector<GeneratedZone> zones;
+  if (chance(50, random)) {
+    zones.push_back({apex, Generator(apex, {}, random).run()});
+    return zones;
+  }
+  std::vector<std::string> apexes = {apex};
+  for (size_t i = 0, count = 2 + pick(3, random); i < count; ++i) {
+    Generator generator(apexes[i], apexes, random);
+    zones.push_back({apexes[i], generator.run()});
+    if (i + 1 == count) {
+      break;
+    }
+    std::string below;
+    do {  // an apex of a wildcard's name would not be told from the wildcard by NSD
+      below = generator.cuts().empty() || chance(20, random)
+                  ? generator.new_name()
+                  : generator.cuts()[pick(generator.cuts().size(), random)];
+    } while (below.starts_with("*."));
+    apexes.push_back(below + "." + apexes[i]);
+  }
+  return zones;
 }
 
 std::vector<Question> generate_questions(const zonefile::ZoneData& zone, size_t count,

@@ -14,8 +14,13 @@ namespace merlon::differential {
 
 using Random = std::mt19937_64;
 
-// A zone file of this apex. Every seed gives a zone that both servers take.
-std::string generate_zone(const std::string& apex, Random& random);
+struct GeneratedZone {
+  std::string apex;
+  std::string text;  // of its file
+};
+// A zone of this apex, by chance with zones below it: most where it delegates to, some
+// where it does not. Every seed gives zones that both servers take.
+std::vector<GeneratedZone> generate_family(const std::string& apex, Random& random);
 
 struct Question {
   name::Name name;

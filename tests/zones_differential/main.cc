@@ -89,13 +89,15 @@ std::string real_zones() {
 
 Result<std::vector<ZoneFile>> Comparison::generate(const std::string& directory, size_t batch) {
   std::vector<ZoneFile> files;
-  for (size_t i = 0; i < kZonesPerBatch; ++i) {
-    const std::string apex = fmt::format("z{}-{}.test.", batch, i);
-    const auto name = name::Name::from_text(apex);
-    files.push_back({*name, fmt::format("{}/{}zone", directory, apex)});
-    const std::string text = generate_zone(apex, random_);
-    if (auto done = write_file_durably(files.back().path, as_bytes(text)); !done) {
-      return std::unexpected(done.error());
+  for (size_t i = 0; files.size() < kZonesPerBatch; ++i) {
+    for (const GeneratedZone& zone :
+         generate_family(fmt::format("z{}-{}.test.", batch, i), random_)) {
+      // Names have any byte; files are numbered.
+      const auto name = name::Name::from_text(zone.apex);
+      files.push_back({*name, fmt::format("{}/{}.zone", directory, files.size())});
+      if (auto done = write_file_durably(files.back().path, as_bytes(zone.text)); !done) {
+        return std::unexpected(done.error());
+      }
     }
   }
   return files;
@@ -122,7 +124,6 @@ Status Comparison::ask_window(const std::vector<Question>& questions, Connection
   for (const Question& question : questions) {
     queries.push_back(make_query(question, next_id_++));
   }
-  const HasName has_name = [&served](const std::string& owner) { return served.has_name(owner); };
   const auto theirs = nsd.ask(queries);
   if (!theirs) {
     return in("NSD", theirs.error());
@@ -136,8 +137,8 @@ Status Comparison::ask_window(const std::vector<Question>& questions, Connection
                   questions[i].type, nsd_answer ? "Merlon" : "NSD",
                   nsd_answer ? merlon_answer.error().message : nsd_answer.error().message);
     }
-    count(questions[i], compare(*nsd_answer, *merlon_answer, has_name), *nsd_answer,
-          *merlon_answer);
+    count(questions[i], compare(questions[i], *nsd_answer, *merlon_answer, served.names()),
+          *nsd_answer, *merlon_answer);
     if (plane == nullptr) {
       continue;
     }
@@ -152,7 +153,7 @@ Status Comparison::ask_window(const std::vector<Question>& questions, Connection
       ++truncated_;
       continue;
     }
-    Difference difference = compare(*merlon_answer, *by_udp, has_name);
+    Difference difference = compare(questions[i], *merlon_answer, *by_udp, served.names());
     difference.name = difference.name.empty() ? "" : "over UDP: " + difference.name;
     count(questions[i], difference, *merlon_answer, *by_udp);
   }
@@ -165,7 +166,7 @@ Status Comparison::compare_batch(const std::vector<ZoneFile>& files, size_t pair
   if (!served) {
     return in("Merlon", served.error());
   }
-  const auto nsd = start_nsd(directory.path(), files);
+  const auto nsd = tests::start_nsd(directory.path(), files);
   if (!nsd) {
     return std::unexpected(nsd.error());
   }
@@ -177,7 +178,7 @@ Status Comparison::compare_batch(const std::vector<ZoneFile>& files, size_t pair
     }
     plane = std::move(*started);
   }
-  auto connection = Connection::open(nsd->port, 10'000);
+  const auto connection = Connection::open(nsd->port, 10'000);
   if (!connection) {
     return in("NSD", connection.error());
   }

@@ -106,6 +106,11 @@ Result<Answer> read_answer(Bytes message, const Question& question) {
       }
       if (type != wire::type::opt) {
         fold_data(type, data);
+        if (i == 0 && type == wire::type::cname) {
+          if (const auto target = name::Name::from_wire(data)) {
+            answer.targets.push_back(target->folded());
+          }
+        }
         sections[i]->insert(record_text(owner, type, ttl, data));
       }
     }

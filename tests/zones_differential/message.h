@@ -24,6 +24,7 @@ struct Answer {
   std::multiset<std::string> answer;
   std::multiset<std::string> authority;
   std::multiset<std::string> additional;
+  std::vector<name::Name> targets;  // of the CNAME records in answer
 
   bool is_referral() const;
   std::string to_text() const;

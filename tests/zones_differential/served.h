@@ -5,15 +5,20 @@
 
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "controlplane/zonefile/zone_data.h"
-#include "tests/zones_differential/nsd.h"
+#include "tests/support/nsd.h"
+#include "tests/zones_differential/names.h"
 #include "zones/snapshot/snapshot.h"
 
 namespace merlon::differential {
+
+using tests::Connection;
+using tests::Nsd;
+using tests::Process;
+using tests::ZoneFile;
 
 class Served {
  public:
@@ -21,7 +26,7 @@ class Served {
   static Result<Served> load(const std::vector<ZoneFile>& files);
 
   const std::vector<zonefile::ZoneData>& zones() const { return zones_; }
-  bool has_name(const std::string& folded_owner) const { return owners_.contains(folded_owner); }
+  const Names& names() const { return names_; }
   // As over TCP.
   std::vector<uint8_t> answer(Bytes query) const;
   // A state directory for a data plane.
@@ -31,7 +36,7 @@ class Served {
   std::vector<zonefile::ZoneData> zones_;
   std::vector<std::vector<uint8_t>> segments_;
   std::vector<uint8_t> access_;
-  std::set<std::string> owners_;
+  Names names_;
   std::shared_ptr<const snapshot::Snapshot> snapshot_;
 };
 
