@@ -16,6 +16,10 @@ namespace merlon::zonefile {
 namespace {
 
 constexpr size_t kNotesMax = 100;
+// Validators take zones with more as unsigned (RFC 9276 section 3.2), and each absent name costs
+// that many digests of the core that answers.
+constexpr unsigned kNsec3IterationsMax = 150;
+constexpr size_t kNsec3ParamFixedSize = 5;  // algorithm, flags, iterations, salt size
 
 bool is_below(Bytes name, Bytes ancestor) {
   if (name.size() <= ancestor.size()) {
@@ -240,6 +244,22 @@ Status ZoneAssembler::check_apex() const {
   if (zone_.at_apex(wire::type::ns) == nullptr) {
     return fail(ErrorCode::invalid_argument, "{}: no NS record of {}", where,
                 zone_.apex_.to_text());
+  }
+  return check_nsec3_parameters();
+}
+
+Status ZoneAssembler::check_nsec3_parameters() const {
+  const ZoneData::Rrset* parameters = zone_.at_apex(wire::type::nsec3param);
+  for (size_t i = 0; parameters != nullptr && i < parameters->count; ++i) {
+    const Bytes data = zone_.data_of(*parameters, i);
+    const unsigned iterations =
+        data.size() < kNsec3ParamFixedSize ? 0u : unsigned{load_be16(data.data() + 2)};
+    if (iterations > kNsec3IterationsMax) {
+      return fault(parameters->place,
+                   fmt::format("{} NSEC3PARAM: {} iterations; more than {} are insecure to "
+                               "validators, sign the zone with 0",
+                               zone_.apex_.to_text(), iterations, kNsec3IterationsMax));
+    }
   }
   return {};
 }

@@ -121,6 +121,7 @@ class ZoneAssembler {
   void add_rrset(size_t first, size_t end);
   std::vector<size_t> without_duplicates(size_t first, size_t end);
   Status check_apex() const;
+  Status check_nsec3_parameters() const;
   Status check_names();
   Status check_node(size_t first, size_t end) const;
   void drop_orphan_signatures();

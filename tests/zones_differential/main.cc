@@ -165,7 +165,7 @@ Status Comparison::compare_batch(const std::vector<ZoneFile>& files, size_t pair
   if (!served) {
     return in("Merlon", served.error());
   }
-  const auto nsd = start_nsd(directory.path(), files);
+  const auto nsd = tests::start_nsd(directory.path(), files);
   if (!nsd) {
     return std::unexpected(nsd.error());
   }

@@ -141,7 +141,7 @@ Result<std::unique_ptr<DataPlane>> DataPlane::start(const std::string& program,
   if (auto written = served.write_state(state); !written) {
     return std::unexpected(written.error());
   }
-  const uint16_t port = free_port();
+  const uint16_t port = tests::free_port();
   const std::string config = fmt::format(
       "[dataplane]\nlisten = [\"127.0.0.1:{0}\"]\nworkers = 1\nengine = \"auto\"\n"
       "snapshot_directory = \"{1}/snapshots\"\nmanifest_key_file = \"{1}/manifest.pub\"\n"

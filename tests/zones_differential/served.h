@@ -10,10 +10,15 @@
 #include <vector>
 
 #include "controlplane/zonefile/zone_data.h"
-#include "tests/zones_differential/nsd.h"
+#include "tests/support/nsd.h"
 #include "zones/snapshot/snapshot.h"
 
 namespace merlon::differential {
+
+using tests::Connection;
+using tests::Nsd;
+using tests::Process;
+using tests::ZoneFile;
 
 class Served {
  public:

@@ -138,9 +138,9 @@ void Resolver::run() {
   }
 }
 
-// RFC 4035 section 3.1.4.1: the DS records of a zone are its parent's. A zone above that has
-// neither the name nor a delegation over it says nothing about it (an account's zone is not
-// delegated to), and then the zone itself has the better answer: that there are none.
+// RFC 4035 section 3.1.4.1: the DS records of a zone are its parent's, the zone that delegates to
+// it. A zone above that does not (an account's zone is not delegated to), or that has delegated a
+// name between them, is no parent; then the zone itself answers that there are none.
 void Resolver::ask_parent_for_ds() {
   if (query_.qtype != type::ds || lookup_.node == nullptr ||
       (lookup_.node->flags & flag::apex) == 0) {
@@ -149,15 +149,9 @@ void Resolver::ask_parent_for_ds() {
   Lookup above = lookup_;
   look_above(name_, above);
   above = as_seen_by(name_, above, subject_);
-  if (!may_see(name_, above, subject_)) {
+  if (above.node == nullptr || !may_see(name_, above, subject_) ||
+      (above.node->flags & (flag::cut | flag::occluded)) != flag::cut) {
     return;
-  }
-  const Node* nearest = above.node;
-  if (nearest == nullptr) {
-    nearest = above.zone->closest_encloser(above.snapshot->key(), name_).node;
-    if ((nearest->flags & (flag::cut | flag::occluded)) == 0) {
-      return;
-    }
   }
   lookup_ = above;
 }

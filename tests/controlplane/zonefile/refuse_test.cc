@@ -62,11 +62,18 @@ TEST(ZoneRefusal, SaysFileLineAndReason) {
       {"$GENERATE 1-9 a$ A 192.0.2.$\n",
        "z:5: $GENERATE is unknown; there are $ORIGIN, $TTL and"
        " $INCLUDE"},
+      {"@ NSEC3PARAM 1 0 151 -\n", "z:5: example. NSEC3PARAM: 151 iterations; more than 150"},
+      {"@ NSEC3PARAM 1 0 0 -\n@ NSEC3PARAM 1 0 65535 aabb\n",
+       "z:5: example. NSEC3PARAM: 65535 iterations"},
       {"$INCLUDE x\n", "z:5: $INCLUDE: no file may be included here"},
   };
   for (const Row& row : rows) {
     EXPECT_THAT(error_of(row.rest), HasSubstr(row.error)) << row.rest;
   }
+}
+
+TEST(ZoneRefusal, FewIterationsAreTaken) {
+  EXPECT_EQ(error_of("@ NSEC3PARAM 1 0 150 -\n@ NSEC3PARAM 1 0 0 ab\n"), "none");
 }
 
 TEST(ZoneRefusal, NeedsSoaAndNs) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Transfers from a primary of the test's own, which says what a row wants it to say. A real one is
-// asked by tests/zones_differential.
+// Transfers from a primary of the test's own, which says what a row wants it to say, and from NSD.
 #include "controlplane/zonefile/transfer.h"
 
 #include <arpa/inet.h>
@@ -14,6 +13,8 @@
 #include <thread>
 
 #include "tests/controlplane/zonefile/zones.h"
+#include "tests/support/nsd.h"
+#include "tests/support/snapshot_fixture.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::zonefile {
@@ -183,6 +184,9 @@ TEST(TransferIn, RefusesWhatIsNoZone) {
       {{{kSoa, kNs, other, kSoa}}, "record 3: other.test. is not in zone example."},
       {{{kSoa, kNs}, {}, {kSoa}}, "a message without records in the middle"},
       {{{kSoa, {"example.", 2, "c0ff"}}}, "malformed, or not of class IN"},
+      {{{kSoa, kNs, {"example.", 51, "0100009700"}, kSoa}},
+       "record 3: example. NSEC3PARAM: 151 iterations; more than 150 are insecure to validators, "
+       "sign the zone with 0"},
       {{{kSoa, {"a.example.", 1, "c00002"}}}, "a.example. A: data that is no A record"},
       {{{kSoa, {"a.example.", 2, "026e73c00c00"}}}, "malformed, or not of class IN"},
   };
@@ -230,6 +234,49 @@ TEST(TransferIn, EndsWhenTooLargeTooLateOrCutOff) {
   });
   ASSERT_FALSE(cut.has_value());
   EXPECT_THAT(cut.error().message, EndsWith(": a message cut off in record 1"));
+}
+
+// What NSD sends of a file is what the file itself says: names compressed, in as many messages as
+// NSD likes, 4,000 records.
+TEST(TransferIn, RealPrimarySendsTheZoneOfItsFile) {
+  const tests::TemporaryDirectory directory;
+  std::string text(kHead);
+  for (unsigned i = 0; i < 1000; ++i) {
+    text += fmt::format(
+        "h{0} A 192.0.2.{1}\nh{0} MX 10 mail.h{0}\nh{0} TXT \"{2}\"\n*.h{0} CNAME h{0}\n", i,
+        i % 250, std::string(i % 200, 'x'));
+  }
+  const std::string path = directory.path() + "/zone";
+  write_text(path, text);
+  const name::Name apex = name_of("example.");
+  const auto nsd = tests::start_nsd(directory.path(), {{apex, path}});
+  if (!nsd && nsd.error().code == ErrorCode::not_found) {
+    GTEST_SKIP() << nsd.error().message;
+  }
+  ASSERT_TRUE(nsd.has_value()) << nsd.error().message;
+  ASSERT_TRUE(tests::Connection::open(nsd->port, 10'000).has_value());
+  TransferOptions options{
+      .primary = {.address = *address::parse_address("127.0.0.1"), .port = nsd->port},
+      .apex = apex,
+      .serial = std::nullopt,
+      .timeout_ms = 5000,
+      .size_max = 1 << 20};
+  const auto sent = transfer_in(options);
+  ASSERT_TRUE(sent.has_value()) << sent.error().message;
+  ASSERT_TRUE(sent->has_value());
+  const auto file = read_zone_file(path, {.apex = apex});
+  ASSERT_TRUE(file.has_value()) << file.error().message;
+  EXPECT_EQ((*sent)->record_count(), 4002u);
+  EXPECT_EQ(lines_of(**sent), lines_of(*file));
+  options.serial = 7;  // as the file has it
+  const auto again = transfer_in(options);
+  ASSERT_TRUE(again.has_value()) << again.error().message;
+  EXPECT_FALSE(again->has_value());
+  options.apex = name_of("other.test.");
+  options.serial = std::nullopt;
+  const auto foreign = transfer_in(options);
+  ASSERT_FALSE(foreign.has_value());
+  EXPECT_THAT(foreign.error().message, HasSubstr("transfer of other.test. from 127.0.0.1:"));
 }
 
 TEST(TransferIn, PrimariesAreWrittenInFourWays) {

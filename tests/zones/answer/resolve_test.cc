@@ -295,6 +295,28 @@ TEST(Resolve, DsOfAChildIsTheParents) {
   const TextSnapshot undelegated = tests::make_text_snapshot(
       {{.apex = "example.test.", .text = std::string(kSoa) + "@ NS ns.elsewhere.\n"}, child()});
   check(undelegated, {{"child", "DS"}, Outcome::nodata, {}, {"child SOA"}});
+  // Nor is one that has data of its name, or has delegated a name between them.
+  for (const std::string_view rest : {"child A 192.0.2.1\n", "x.child A 192.0.2.1\n"}) {
+    const TextSnapshot beside = tests::make_text_snapshot(
+        {{.apex = "example.test.", .text = std::string(kSoa) + "@ NS ns\n" + std::string(rest)},
+         child()});
+    check(beside, {{"child", "DS"}, Outcome::nodata, {}, {"child SOA"}});
+  }
+  const TextSnapshot between =
+      tests::make_text_snapshot({{.apex = "test.",
+                                  .text = std::string(kSoa) + "@ NS ns\nexample NS ns.elsewhere.\n"
+                                                              "child.example NS ns.elsewhere.\n"},
+                                 child()});
+  check(between, {{"child", "DS"}, Outcome::nodata, {}, {"child SOA"}});
+}
+
+// A name that only the parent's file has, as glue, is not the child's.
+TEST(Resolve, GlueOfTheParentIsNoNameOfTheChild) {
+  const TextSnapshot made = tests::make_text_snapshot(
+      {{.apex = "example.test.",
+        .text = std::string(kSoa) + "@ NS ns\nchild NS glue.child\nglue.child A 192.0.2.1\n"},
+       child()});
+  check(made, {{"glue.child", "A"}, Outcome::nxdomain, {}, {"child SOA"}});
 }
 
 // What a subject may not see ends a chain as a foreign name does, and is refused when asked for.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/zones_differential/nsd.h"
+#include "tests/support/nsd.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 
 extern char** environ;
 
-namespace merlon::differential {
+namespace merlon::tests {
 namespace {
 
 constexpr const char* kNsd = "/usr/sbin/nsd";
@@ -164,13 +164,14 @@ Result<Nsd> start_nsd(const std::string& directory, const std::vector<ZoneFile>&
       "server:\n  ip-address: 127.0.0.1@{0}\n  server-count: 1\n  username: \"\"\n"
       "  zonesdir: \"/\"\n  database: \"\"\n  pidfile: \"\"\n  zonelistfile: \"{1}/zonelist\"\n"
       "  xfrdfile: \"{1}/xfrd\"\n  xfrdir: \"{1}\"\n  logfile: \"{1}/nsd.log\"\n"
-      "  minimal-responses: yes\n  confine-to-zone: yes\n  round-robin: no\n"
+      "  minimal-responses: yes\n  confine-to-zone: no\n  round-robin: no\n"
       "  tcp-timeout: 600\n  tcp-query-count: 0\n  rrl-ratelimit: 0\n"
       "remote-control:\n  control-enable: no\n",
       port, directory);
   for (const ZoneFile& zone : zones) {
     config +=
-        fmt::format("zone:\n  name: \"{}\"\n  zonefile: \"{}\"\n", zone.apex.to_text(), zone.path);
+        fmt::format("zone:\n  name: \"{}\"\n  zonefile: \"{}\"\n  provide-xfr: 127.0.0.1 NOKEY\n",
+                    zone.apex.to_text(), zone.path);
   }
   const std::string path = directory + "/nsd.conf";
   if (auto written = write_file_durably(path, as_bytes(config)); !written) {
@@ -183,4 +184,4 @@ Result<Nsd> start_nsd(const std::string& directory, const std::vector<ZoneFile>&
   return Nsd{std::move(*process), port};
 }
 
-}  // namespace merlon::differential
+}  // namespace merlon::tests

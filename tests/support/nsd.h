@@ -13,7 +13,7 @@
 #include "zones/base/error.h"
 #include "zones/name/name.h"
 
-namespace merlon::differential {
+namespace merlon::tests {
 
 struct ZoneFile {
   name::Name apex;
@@ -61,4 +61,4 @@ struct Nsd {
 // `directory` is for its files. Errors: not_found (no NSD here), io.
 Result<Nsd> start_nsd(const std::string& directory, const std::vector<ZoneFile>& zones);
 
-}  // namespace merlon::differential
+}  // namespace merlon::tests
