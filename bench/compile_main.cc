@@ -174,7 +174,8 @@ Status measure(const Options& options) {
     return fail(ErrorCode::internal, "the cold build failed: {}",
                 status ? status->last_build_error : status.error().message);
   }
-  Json json{{"cold_s", cold}, {"problems", status->problems.size()}};
+  Json json{
+      {"cold_s", cold}, {"peak_rss_gib", peak_rss_gib()}, {"problems", status->problems.size()}};
   json.update(facts_of(*world));
   if (options.feeds.empty()) {
     // The third largest feed: neither the worst nor nothing.
@@ -198,7 +199,7 @@ Status measure(const Options& options) {
                       {"compile_s", built->compile_seconds},
                       {"publish_s", built->publish_seconds}};
   }
-  json["peak_rss_gib"] = peak_rss_gib();
+  json["peak_rss_with_change_gib"] = peak_rss_gib();
   world->coordinator->stop();
   fmt::print("{}\n", json.dump());
   return {};

@@ -18,6 +18,7 @@ using Json = nlohmann::json;
 constexpr int kLoadTimeoutMs = 60'000;
 constexpr int kWordTimeoutMs = 1'000;
 constexpr size_t kReplyShownMax = 200;
+constexpr unsigned kLoadThreads = 2;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -175,7 +176,8 @@ Result<std::shared_ptr<const snapshot::Snapshot>> Coordinator::load(uint64_t gen
     return std::unexpected(manifest.error());
   }
   const auto before = slot_.get();
-  return snapshot::Snapshot::load(publisher_.directory(), *manifest, index_key_, before.get());
+  return snapshot::Snapshot::load(publisher_.directory(), *manifest, index_key_, before.get(),
+                                  {.threads = kLoadThreads});
 }
 
 Status Coordinator::put_in_force(uint64_t generation,

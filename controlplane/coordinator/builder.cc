@@ -5,6 +5,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -17,6 +19,7 @@ namespace {
 // One batch of zones: their contents and segments are in memory at once.
 constexpr uint64_t kBatchWeightMax = 24'000'000;  // addresses
 constexpr size_t kBatchZonesMax = 1024;
+constexpr size_t kManyZones = 100;
 
 // The fewest prefixes that cover the set: an IPv6 address count says nothing to anybody.
 uint64_t prefix_count(const address::IpSet& set) {
@@ -148,6 +151,9 @@ Result<Builder::Build> Builder::build(int64_t now) {
     pending_.access = false;
   }
   finish(build);
+  if (build.zones_compiled >= kManyZones) {
+    ::malloc_trim(0);  // what compiling took is given back before the generation is loaded
+  }
   return build;
 }
 

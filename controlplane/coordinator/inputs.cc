@@ -5,6 +5,9 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <atomic>
+#include <span>
+#include <thread>
 
 namespace merlon::coordinator {
 namespace {
@@ -26,6 +29,27 @@ std::vector<uint64_t> hashes_of(const std::vector<std::string>& domains) {
 bool is_used(const store::FeedRecord& record, store::Direction direction) {
   return record.definition.enabled && record.definition.direction == direction &&
          record.state.last_changed != 0;
+}
+
+// Side by side: a cold start spends a quarter of its time here.
+std::vector<Result<store::FeedSet>> read_sets(const store::Store& store,
+                                              std::span<const std::string> ids) {
+  std::vector<Result<store::FeedSet>> sets(ids.size());
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    for (size_t i = next++; i < ids.size(); i = next++) {
+      sets[i] = store.set_of(ids[i]);
+    }
+  };
+  std::vector<std::thread> others;
+  for (size_t i = 1; i < std::min<size_t>(kThreads, ids.size()); ++i) {
+    others.emplace_back(work);
+  }
+  work();
+  for (std::thread& other : others) {
+    other.join();
+  }
+  return sets;
 }
 
 }  // namespace
@@ -230,10 +254,12 @@ Status Inputs::read_all_accounts() {
 }
 
 Status Inputs::load_sets() {
-  for (const std::string& id : stale_) {
-    const store::FeedRecord* record = find_feed(id);
-    auto set = record == nullptr ? Result<store::FeedSet>(store::FeedSet{}) : store_.set_of(id);
-    if (record == nullptr || (!set && set.error().code == ErrorCode::not_found)) {
+  const std::vector<std::string> ids(stale_.begin(), stale_.end());
+  std::vector<Result<store::FeedSet>> sets = read_sets(store_, ids);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const std::string& id = ids[i];
+    Result<store::FeedSet>& set = sets[i];
+    if (find_feed(id) == nullptr || (!set && set.error().code == ErrorCode::not_found)) {
       data_.erase(id);
       continue;
     }

@@ -47,6 +47,8 @@ Status sync_directory(const std::string& directory) {
 
 enum class Sync { each, later };
 
+constexpr size_t kWrittenBackEarly = 256 << 10;
+
 Status write_new_file(const std::string& path, Bytes bytes, unsigned mode, Sync sync) {
   // O_EXCL: a file or symbolic link left there by somebody else is neither followed nor reused with
   // its old, perhaps wider, permission.
@@ -65,6 +67,10 @@ Status write_new_file(const std::string& path, Bytes bytes, unsigned mode, Sync 
                         errno);
     }
     written += static_cast<size_t>(n);
+  }
+  if (sync == Sync::later && bytes.size() >= kWrittenBackEarly) {
+    // A wish: the disk begins now, so the sync that follows has less to wait for.
+    ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
   }
   if ((sync == Sync::each && ::fsync(file.get()) != 0) || file.close() != 0) {
     return fail_errno(fmt::format("fsync {}", path), errno);

@@ -4,7 +4,9 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "zones/base/assert.h"
 
@@ -62,14 +64,19 @@ size_t count_labels(Bytes name) {
 
 Result<std::shared_ptr<const Snapshot>> Snapshot::load(const Directory& directory,
                                                        const Manifest& manifest,
-                                                       const IndexKey& key,
-                                                       const Snapshot* before) {
+                                                       const IndexKey& key, const Snapshot* before,
+                                                       const LoadOptions& options) {
   MERLON_ASSERT(sodium_init() >= 0);
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->generation_ = manifest.generation;
   snapshot->key_ = key;
   const std::string context = fmt::format("load generation {}", manifest.generation);
   snapshot->reserve(manifest);
+  if (options.threads > 1) {
+    if (auto read = snapshot->read_ahead(directory, manifest, before, options.threads); !read) {
+      return in(context, read.error());
+    }
+  }
   // The manifest's order (bodies before zones) is the order of dependencies.
   for (const ManifestSegment& listed : manifest.segments) {
     Result<uint64_t> size = uint64_t{0};
@@ -111,10 +118,45 @@ void Snapshot::reserve(const Manifest& manifest) {
   zones_by_hash_.reserve(zones_.capacity());
 }
 
+Status Snapshot::read_ahead(const Directory& directory, const Manifest& manifest,
+                            const Snapshot* before, unsigned threads) {
+  std::vector<const ManifestSegment*> wanted;
+  for (const ManifestSegment& listed : manifest.segments) {
+    if (listed.kind == SegmentKind::bodies &&
+        (before == nullptr || !before->bodies_by_hash_.contains(listed.hash))) {
+      wanted.push_back(&listed);
+    }
+  }
+  std::vector<Result<std::shared_ptr<const LoadedBodies>>> results(wanted.size());
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    for (size_t i = next++; i < wanted.size(); i = next++) {
+      results[i] = load_viewed<LoadedBodies, BodiesView>(directory, *wanted[i]);
+    }
+  };
+  std::vector<std::thread> others;
+  for (size_t i = 1; i < std::min<size_t>(threads, wanted.size()); ++i) {
+    others.emplace_back(work);
+  }
+  work();
+  for (std::thread& other : others) {
+    other.join();
+  }
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (!results[i]) {
+      return std::unexpected(results[i].error());
+    }
+    bodies_by_hash_[wanted[i]->hash] = std::move(*results[i]);
+  }
+  return {};
+}
+
 Result<uint64_t> Snapshot::load_bodies(const Directory& directory, const ManifestSegment& listed,
                                        const Snapshot* before) {
   auto& place = bodies_by_hash_[listed.hash];
-  place = find_shared(before == nullptr ? nullptr : &before->bodies_by_hash_, listed.hash);
+  if (place == nullptr) {
+    place = find_shared(before == nullptr ? nullptr : &before->bodies_by_hash_, listed.hash);
+  }
   if (place == nullptr) {
     auto loaded = load_viewed<LoadedBodies, BodiesView>(directory, listed);
     if (!loaded) {

@@ -34,9 +34,20 @@ class Snapshot {
  public:
   // Loads a generation, sharing with `before` (may be null) what is the same. Errors name file,
   // section and offset; nothing is kept of a snapshot that fails.
+  // Bodies are read and checked by options.threads side by side: one where packets are answered
+  // beside it.
+  struct LoadOptions {
+    unsigned threads = 1;
+  };
   static Result<std::shared_ptr<const Snapshot>> load(const Directory& directory,
                                                       const Manifest& manifest, const IndexKey& key,
-                                                      const Snapshot* before);
+                                                      const Snapshot* before,
+                                                      const LoadOptions& options);
+  static Result<std::shared_ptr<const Snapshot>> load(const Directory& directory,
+                                                      const Manifest& manifest, const IndexKey& key,
+                                                      const Snapshot* before) {
+    return load(directory, manifest, key, before, LoadOptions{});
+  }
   // From segments in memory: tests, benchmarks, fuzzing.
   static Result<std::shared_ptr<const Snapshot>> assemble(
       uint64_t generation, std::vector<std::shared_ptr<const LoadedZone>> zones,
@@ -74,6 +85,9 @@ class Snapshot {
   // Each returns the segment's size.
   Result<uint64_t> load_bodies(const Directory& directory, const ManifestSegment& listed,
                                const Snapshot* before);
+  // Those that `before` has not; load_bodies() finds them.
+  Status read_ahead(const Directory& directory, const Manifest& manifest, const Snapshot* before,
+                    unsigned threads);
   Result<uint64_t> load_zone(const Directory& directory, const ManifestSegment& listed,
                              const Snapshot* before);
   Result<uint64_t> load_access(const Directory& directory, const ManifestSegment& listed,
