@@ -341,7 +341,7 @@ class ZoneWriter {
         return std::unexpected(done.error());
       }
       if (auto done = signer->sign(builder_); !done) {
-        return in("sign", done.error());
+        return in("sign", signing_failed(done.error()));
       }
     }
     return builder_.finish();

@@ -296,6 +296,9 @@ Result<CompiledRpz> build(const RpzInput& input, const RpzContext& context, cons
     status = writer.builder().arrange();
     if (status) {
       status = context.signer->sign(writer.builder());
+      if (!status) {
+        return in("sign", signing_failed(status.error()));
+      }
     }
   }
   if (!status) {

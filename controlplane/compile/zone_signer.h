@@ -28,4 +28,12 @@ class ZoneSigner {
   virtual Status published() { return {}; }
 };
 
+// Lost keys and a wrong clock are nobody's input: whoever compiles stops, and publishes nothing.
+inline Error signing_failed(Error error) {
+  if (error.code == ErrorCode::conflict || error.code == ErrorCode::invalid_argument) {
+    error.code = ErrorCode::busy;
+  }
+  return error;
+}
+
 }  // namespace merlon::compile

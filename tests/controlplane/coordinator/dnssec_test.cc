@@ -127,6 +127,23 @@ TEST_F(Signing, ClockThatJumpedIsConfirmed) {
   EXPECT_GOOD(coordinator_->start_rollover("acme.merlon.internal", {.kind = "ksk"}));
 }
 
+TEST_F(Signing, UnderAWrongClockNothingIsPublishedAndTheLastGenerationStays) {
+  sign(dnssec::Scope::accounts);
+  add_account("acme");
+  const uint64_t before = current();
+  ahead_s_ = 10 * 86400;
+  std::array<store::CustomEntry, 1> entries;
+  entries[0].value = "45.7.7.11";
+  ASSERT_GOOD(coordinator_->add_entries("acme", "own", entries, store::OnFault::apply_nothing));
+  EXPECT_FAILS(coordinator_->build_snapshot(), busy, HasSubstr("clock"));
+  EXPECT_EQ(current(), before);
+  EXPECT_THAT(coordinator_->status()->last_build_error, HasSubstr("clock"));
+  EXPECT_TRUE(carriers("45.7.7.11").empty());
+  EXPECT_GOOD(coordinator_->confirm_clock());
+  EXPECT_GOOD(coordinator_->build_snapshot());
+  EXPECT_FALSE(carriers("45.7.7.11").empty());
+}
+
 TEST_F(Signing, PublishedListsTellWhatFellOffAndOutliveARestart) {
   options_.zone_log_path = directory_.path() + "/zones.log";
   close();
