@@ -112,6 +112,7 @@ Result<std::vector<uint8_t>> sources_may_ask(std::span<const address::AnyPrefix>
                                                       .device = i + 1,
                                                       .tier_mask = kAllTiers,
                                                       .verb = snapshot::Verb::pass,
+                                                      .flags = 0,
                                                       .reserved = {}}));
   }
   return access.finish();

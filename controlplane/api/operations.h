@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "controlplane/api/dnssec.h"
+#include "controlplane/api/transfers.h"
 #include "controlplane/store/model.h"
 #include "controlplane/store/own_lists.h"
 #include "zones/base/error.h"

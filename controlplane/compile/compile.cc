@@ -525,11 +525,13 @@ Result<CompiledZone> compile_zone(const ZoneInput& input, const ZoneContext& con
 Result<CompiledSegment> compile_access(const std::vector<store::Device>& devices) {
   snapshot::AccessBuilder builder;
   for (const store::Device& device : devices) {
-    const uint32_t subject = builder.add_subject({.account = device.account_number,
-                                                  .device = device.number,
-                                                  .tier_mask = 2 * tier_bit(device.tier) - 1,
-                                                  .verb = snapshot::Verb::pass,
-                                                  .reserved = {}});
+    const uint32_t subject = builder.add_subject(
+        {.account = device.account_number,
+         .device = device.number,
+         .tier_mask = 2 * tier_bit(device.tier) - 1,
+         .verb = snapshot::Verb::pass,
+         .flags = device.recursion ? snapshot::subject_flag::recursion : uint8_t{0},
+         .reserved = {}});
     for (const address::AnyPrefix& source : device.sources) {
       builder.add_source(source, subject);
     }

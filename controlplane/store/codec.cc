@@ -141,6 +141,14 @@ Device device_from(const json& j) {
     }
     d.sources.push_back(*prefix);
   }
+  // What came later: records from before have none of it.
+  d.recursion = j.value("recursion", false);
+  d.dns_policy = j.value("dns_policy", "");
+  d.tsig_algorithm = j.value("tsig_algorithm", "");
+  d.tsig_secret = j.value("tsig_secret", "");
+  d.notify = j.value("notify", std::vector<std::string>{});
+  d.certificate = j.value("certificate", "");
+  d.token_digest = j.value("token_digest", "");
   return d;
 }
 
@@ -330,7 +338,14 @@ Result<std::string> encode_device(const Device& device) {
                             {"created", device.created},
                             {"number", device.number},
                             {"account_number", device.account_number},
-                            {"sources", std::move(sources)}},
+                            {"sources", std::move(sources)},
+                            {"recursion", device.recursion},
+                            {"dns_policy", device.dns_policy},
+                            {"tsig_algorithm", device.tsig_algorithm},
+                            {"tsig_secret", device.tsig_secret},
+                            {"notify", device.notify},
+                            {"certificate", device.certificate},
+                            {"token_digest", device.token_digest}},
                        "device");
 }
 

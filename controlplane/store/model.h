@@ -107,6 +107,15 @@ struct Device {
   int64_t created = 0;
   uint32_t number = 0;          // assigned by the store, never reused
   uint32_t account_number = 0;  // assigned by the store, never reused; 0 is nobody
+  // Names of others that it asks for are looked up for it, under a DNS policy of its account.
+  bool recursion = false;
+  std::string dns_policy{};  // "": all of the account's, in the order of their names
+  // What it signs transfers with; the key is called <device>.<account>.<suffix>.
+  std::string tsig_algorithm{};  // "hmac-sha256" or "hmac-sha512"; "": no key, access by source
+  std::string tsig_secret{};     // base64
+  std::vector<std::string> notify{};  // who is told of changes: addresses, with or without a port
+  std::string certificate{};   // SHA-256 (lower-case hex) of the one it must show over TLS; "": any
+  std::string token_digest{};  // SHA-256 (lower-case hex) of its token for zone files; "": none
 };
 
 // An account: the devices, lists and policies of one customer. Its name is a DNS label, so its

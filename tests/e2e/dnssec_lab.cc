@@ -45,6 +45,7 @@ Result<std::vector<uint8_t>> access_segment() {
                                                .device = 1,
                                                .tier_mask = kAllTiers,
                                                .verb = snapshot::Verb::pass,
+                                               .flags = 0,
                                                .reserved = {}});
   for (const char* text : {"127.0.0.0/8", "::1/128"}) {
     const auto prefix = address::parse_prefix(text);

@@ -266,7 +266,7 @@ FixtureSegment make_access(const FixtureOptions& options) {
         builder.add_subject({source.account, source.device, source.tier_mask, source.verb, {}}));
   }
   const uint32_t extra =
-      builder.add_subject({20, 100u + options.access_salt, kTierBasic, Verb::pass, {}});
+      builder.add_subject({20, 100u + options.access_salt, kTierBasic, Verb::pass, {}, {}});
   for (size_t i = 0; i < options.extra_sources; ++i) {
     builder.add_source({address::Family::v4, 32, address::Bits6{0x64400000} + i}, extra);
   }

@@ -216,10 +216,10 @@ std::shared_ptr<const snapshot::LoadedAccess> make_access() {
   const auto add = [&](std::string_view prefix, const snapshot::Subject& subject) {
     builder.add_source(*address::parse_prefix(prefix), builder.add_subject(subject));
   };
-  add("10.0.0.0/8", {1, 1, kTierAll, snapshot::Verb::pass, {}});
-  add("127.0.0.0/8", {1, 4, kTierAll, snapshot::Verb::pass, {}});
-  add("192.0.2.0/24", {7, 2, kTierBasic, snapshot::Verb::pass, {}});
-  add("203.0.113.0/24", {3, 3, kTierAll, snapshot::Verb::empty, {}});
+  add("10.0.0.0/8", {1, 1, kTierAll, snapshot::Verb::pass, {}, {}});
+  add("127.0.0.0/8", {1, 4, kTierAll, snapshot::Verb::pass, {}, {}});
+  add("192.0.2.0/24", {7, 2, kTierBasic, snapshot::Verb::pass, {}, {}});
+  add("203.0.113.0/24", {3, 3, kTierAll, snapshot::Verb::empty, {}, {}});
   auto access = std::make_shared<snapshot::LoadedAccess>();
   access->segment = *snapshot::Segment::from_bytes(*builder.finish());
   access->view = *snapshot::AccessView::open(access->segment);

@@ -26,8 +26,12 @@ constexpr uint32_t kTiers = 1;
 constexpr size_t kMessageRoom = 65535;
 
 snapshot::Subject anybody() {
-  return {
-      .account = 1, .device = 1, .tier_mask = kTiers, .verb = snapshot::Verb::pass, .reserved = {}};
+  return {.account = 1,
+          .device = 1,
+          .tier_mask = kTiers,
+          .verb = snapshot::Verb::pass,
+          .flags = 0,
+          .reserved = {}};
 }
 
 publish::SegmentFile listed(snapshot::SegmentKind kind, Bytes bytes, const name::Name& apex) {

@@ -37,6 +37,7 @@ namespace merlon::answer {
   X(notimp_opcode, 4, "opcode other than QUERY")                                           \
   X(notimp_type, 4, "transfer or other meta type")                                         \
   X(notauth_tsig, 9, "signed with TSIG, and no key is known")                              \
+  X(forwarded, 2, "a name of others, for a source that may have it looked up")             \
   X(badvers, 16, "EDNS version above 0")
 
 // Somebody else answers these.
@@ -75,7 +76,7 @@ constexpr bool is_drop(Outcome outcome) {
 // What is answered with an error only because the packet path does not do it: a slow path may.
 constexpr bool is_for_slow_path(Outcome outcome) {
   return outcome == Outcome::notimp_opcode || outcome == Outcome::notimp_type ||
-         outcome == Outcome::notauth_tsig;
+         outcome == Outcome::notauth_tsig || outcome == Outcome::forwarded;
 }
 
 constexpr uint16_t rcode_of(Outcome outcome) {

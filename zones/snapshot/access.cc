@@ -85,9 +85,10 @@ Result<AccessView> AccessView::open(const Segment& segment) {
       return damaged(segment, SectionKind::subjects, i * sizeof(Subject), "subject {} has verb {}",
                      i, static_cast<unsigned>(subject.verb));
     }
-    if (subject.reserved != std::array<uint8_t, 3>{}) {
+    if (subject.reserved != std::array<uint8_t, 2>{} ||
+        (subject.flags & ~subject_flag::recursion) != 0) {
       return damaged(segment, SectionKind::subjects, i * sizeof(Subject),
-                     "subject {} has reserved bytes that are not zero", i);
+                     "subject {} has unknown flags or reserved bytes that are not zero", i);
     }
   }
   if (auto good = check_sources(segment, SectionKind::sources4, *sources4, subjects->size());

@@ -18,12 +18,17 @@ namespace merlon::snapshot {
 // As rbldnsd's acl dataset: answer, REFUSED, "nothing is listed", or silence.
 enum class Verb : uint8_t { pass = 0, refuse = 1, empty = 2, ignore = 3 };
 
+namespace subject_flag {
+inline constexpr uint8_t recursion = 1;  // names of others are looked up for it
+}
+
 struct Subject {
   uint32_t account;
   uint32_t device;
   uint32_t tier_mask;
   Verb verb;
-  std::array<uint8_t, 3> reserved;
+  uint8_t flags;  // subject_flag
+  std::array<uint8_t, 2> reserved;
 };
 static_assert(sizeof(Subject) == 16 && std::has_unique_object_representations_v<Subject>);
 

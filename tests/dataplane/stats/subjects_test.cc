@@ -21,7 +21,7 @@ using snapshot::Subject;
 using Key = std::pair<uint32_t, uint32_t>;
 
 Subject make_subject(uint32_t account, uint32_t device) {
-  return {account, device, 1, snapshot::Verb::pass, {}};
+  return {account, device, 1, snapshot::Verb::pass, {}, {}};
 }
 
 // Tables and a registry over them.

@@ -282,7 +282,7 @@ TEST(Answer, TierMasksPerName) {
   for (const Row& row : rows) {
     const std::string name = std::string(row.name) + ".merlon.internal.";
     for (uint32_t tier = 1; tier <= 16; tier <<= 1) {
-      const snapshot::Subject subject{50, 1, tier, snapshot::Verb::pass, {}};
+      const snapshot::Subject subject{50, 1, tier, snapshot::Verb::pass, {}, {}};
       const Outcome outcome = ask(tests::make_query({.name = name}), &subject, {}).outcome;
       EXPECT_EQ(outcome == Outcome::refused_not_ours, (row.tiers & tier) == 0)
           << name << " tier " << tier << ": " << to_string(outcome);

@@ -47,7 +47,7 @@ TEST(AccessView, FindsTheLongestPrefixLikeANaiveSearch) {
       if (model.contains(key)) {
         continue;
       }
-      model[key] = builder.add_subject({static_cast<uint32_t>(random()), 1, 1, Verb::pass, {}});
+      model[key] = builder.add_subject({static_cast<uint32_t>(random()), 1, 1, Verb::pass, {}, {}});
       builder.add_source(prefix, model[key]);
     }
     const auto file = builder.finish();
@@ -83,7 +83,7 @@ TEST(AccessView, EmptyTableKnowsNobody) {
 
 TEST(AccessView, DefaultRouteMatchesItsFamilyOnly) {
   AccessBuilder builder;
-  builder.add_source({Family::v4, 0, 0}, builder.add_subject({1, 1, 1, Verb::pass, {}}));
+  builder.add_source({Family::v4, 0, 0}, builder.add_subject({1, 1, 1, Verb::pass, {}, {}}));
   const auto segment = Segment::from_bytes(*builder.finish());
   const auto view = AccessView::open(*segment);
   EXPECT_EQ(view->find(Address::v4(0xffffffff)), 0u);
@@ -94,8 +94,8 @@ TEST(AccessBuilder, SourceGivenTwiceIsAConflict) {
   for (const char* text : {"192.0.2.0/24", "2001:db8::/32"}) {
     AccessBuilder builder;
     const AnyPrefix prefix = *address::parse_prefix(text);
-    builder.add_source(prefix, builder.add_subject({1, 1, 1, Verb::pass, {}}));
-    builder.add_source(prefix, builder.add_subject({2, 2, 1, Verb::pass, {}}));
+    builder.add_source(prefix, builder.add_subject({1, 1, 1, Verb::pass, {}, {}}));
+    builder.add_source(prefix, builder.add_subject({2, 2, 1, Verb::pass, {}, {}}));
     const auto file = builder.finish();
     ASSERT_FALSE(file.has_value());
     EXPECT_EQ(file.error().code, ErrorCode::conflict);
@@ -106,7 +106,7 @@ TEST(AccessBuilder, SourceGivenTwiceIsAConflict) {
 TEST(AccessBuilder, WhatWouldNotLoadIsNotWritten) {
   AccessBuilder host_bits;
   host_bits.add_source({Family::v4, 24, 0xC0000201},
-                       host_bits.add_subject({1, 1, 1, Verb::pass, {}}));
+                       host_bits.add_subject({1, 1, 1, Verb::pass, {}, {}}));
   EXPECT_EQ(host_bits.finish().error().code, ErrorCode::internal);
   AccessBuilder verb;
   verb.add_subject({1, 1, 1, Verb{9}, {}});
@@ -117,8 +117,8 @@ TEST(AccessBuilder, OrderOfSourcesDoesNotMatter) {
   const char* texts[] = {"10.0.0.0/8", "10.0.0.0/16", "2001:db8::/32", "192.0.2.1", "::/0"};
   AccessBuilder forwards;
   AccessBuilder backwards;
-  forwards.add_subject({1, 1, 1, Verb::pass, {}});
-  backwards.add_subject({1, 1, 1, Verb::pass, {}});
+  forwards.add_subject({1, 1, 1, Verb::pass, {}, {}});
+  backwards.add_subject({1, 1, 1, Verb::pass, {}, {}});
   for (size_t i = 0; i < std::size(texts); ++i) {
     forwards.add_source(*address::parse_prefix(texts[i]), 0);
     backwards.add_source(*address::parse_prefix(texts[std::size(texts) - 1 - i]), 0);

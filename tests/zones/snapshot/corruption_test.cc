@@ -61,7 +61,7 @@ Parts make_parts() {
   parts.zone = *zone.finish();
 
   AccessBuilder access;
-  const uint32_t subject = access.add_subject({1, 1, 1, Verb::pass, {}});
+  const uint32_t subject = access.add_subject({1, 1, 1, Verb::pass, {}, {}});
   access.add_source({address::Family::v4, 24, 0xC0000200}, subject);
   access.add_source({address::Family::v4, 32, 0xC0000201}, subject);
   access.add_source({address::Family::v6, 32, address::Bits6{0x20010db8} << 96}, subject);
