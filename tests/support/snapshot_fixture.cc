@@ -261,9 +261,9 @@ FixtureSegment make_access(const FixtureOptions& options) {
   for (const Source& source : kFixtureSources) {
     const auto prefix = address::parse_prefix(source.prefix);
     MERLON_ASSERT(prefix.has_value());
-    builder.add_source(
-        *prefix,
-        builder.add_subject({source.account, source.device, source.tier_mask, source.verb, {}}));
+    builder.add_source(*prefix,
+                       builder.add_subject(
+                           {source.account, source.device, source.tier_mask, source.verb, {}, {}}));
   }
   const uint32_t extra =
       builder.add_subject({20, 100u + options.access_salt, kTierBasic, Verb::pass, {}, {}});

@@ -210,7 +210,7 @@ std::shared_ptr<const snapshot::LoadedAccess> make_access() {
   snapshot::AccessBuilder builder;
   for (const Row& row : kRows) {
     builder.add_source(*address::parse_prefix(row.source),
-                       builder.add_subject({row.account, 1, row.tier_mask, row.verb, {}}));
+                       builder.add_subject({row.account, 1, row.tier_mask, row.verb, {}, {}}));
   }
   auto segment = snapshot::Segment::from_bytes(*builder.finish());
   MERLON_ASSERT(segment.has_value());

@@ -109,7 +109,7 @@ TEST(AccessBuilder, WhatWouldNotLoadIsNotWritten) {
                        host_bits.add_subject({1, 1, 1, Verb::pass, {}, {}}));
   EXPECT_EQ(host_bits.finish().error().code, ErrorCode::internal);
   AccessBuilder verb;
-  verb.add_subject({1, 1, 1, Verb{9}, {}});
+  verb.add_subject({1, 1, 1, Verb{9}, {}, {}});
   EXPECT_EQ(verb.finish().error().code, ErrorCode::internal);
 }
 
