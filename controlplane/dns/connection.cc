@@ -32,13 +32,15 @@ uint64_t milliseconds(ServerOptions::Milliseconds time) {
 
 }  // namespace
 
-WorkerContext::WorkerContext(const ServerOptions& the_options, const SnapshotSlot& slot)
+WorkerContext::WorkerContext(const ServerOptions& the_options, const Shared& the_shared)
     : options(the_options),
+      shared(the_shared),
       limits{.transport = answer::Transport::tcp, .identity = &the_options.identity},
       input_bytes_max(the_options.input_bytes_max / the_options.threads),
-      snapshots(slot),
+      snapshots(the_shared.snapshots),
       scratch(kScratchSize),
-      assembly(wire::kMessageSizeMax) {}
+      assembly(wire::kMessageSizeMax),
+      record(TlsSession::kRecordSize) {}
 
 bool Connection::Input::has_frame() const {
   const size_t size = end - at;
@@ -46,10 +48,12 @@ bool Connection::Input::has_frame() const {
          size - OutputQueue::kPrefixSize >= load_be16(room.data() + at);
 }
 
-Connection::Connection(Fd fd, const Endpoint& peer, WorkerContext& context)
+Connection::Connection(Fd fd, const Endpoint& peer, std::unique_ptr<TlsSession> tls,
+                       WorkerContext& context)
     : fd_(std::move(fd)),
       number_(++context.connection_count),
       peer_(peer),
+      tls_(std::move(tls)),
       active_ms_(context.now_ms) {}
 
 void Connection::note_events(uint32_t events) {
@@ -57,6 +61,9 @@ void Connection::note_events(uint32_t events) {
   hang_up_seen_ = hang_up_seen_ || (events & kHangUp) != 0;
   may_read_ = may_read_ || (events & (EPOLLIN | kHangUp)) != 0;
   may_write_ = may_write_ || (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0;
+  if (tls_ != nullptr) {  // either may have waited for the other
+    may_read_ = may_write_ = true;
+  }
 }
 
 bool Connection::full(const WorkerContext& context) const {
@@ -70,7 +77,33 @@ Connection::Next Connection::wait_or_close() const {
   return finishing_ && owes_nothing() ? Next::close : Next::wait;
 }
 
+// Agreeing costs far more than answering: so many a round, and the others get their turns.
+Connection::Next Connection::shake_hands(WorkerContext& context) {
+  if (context.handshakes_left == 0) {
+    return Next::again;
+  }
+  --context.handshakes_left;
+  switch (tls_->shake_hands()) {
+    case TlsSession::State::done:
+      context.counters.add(Counter::tls_handshakes);
+      if (tls_->is_resumed()) {
+        context.counters.add(Counter::tls_resumed);
+      }
+      active_ms_ = context.now_ms;
+      may_read_ = may_write_ = true;
+      return Next::again;
+    case TlsSession::State::wait:
+      return Next::wait;
+    default:
+      reason_ = CloseReason::tls_failed;
+      return Next::close;
+  }
+}
+
 Connection::Next Connection::run(WorkerContext& context) {
+  if (tls_ != nullptr && !tls_->is_ready()) {
+    return shake_hands(context);
+  }
   if (!flush(context)) {
     return Next::close;
   }
@@ -152,52 +185,69 @@ bool Connection::receive(WorkerContext& context, Input& input) {
     message_started_ms_ = context.now_ms;
   }
   const size_t wanted = std::min(kReadSize, input.room.size() - input.end);
-  const ssize_t n = recv(fd_.get(), input.room.data() + input.end, wanted, 0);
-  if (n < 0) {
-    if (errno == EAGAIN || errno == EINTR) {
-      may_read_ = errno == EINTR;
-      return true;
-    }
-    return fail_with(errno);
+  const Moved moved = read_some(input.room.subspan(input.end, wanted));
+  if (moved.state == Moved::State::failed) {
+    return false;
   }
-  const size_t count = static_cast<size_t>(n);
-  context.counters.add(Counter::bytes_received, count);
+  if (moved.state == Moved::State::wait) {
+    may_read_ = false;
+    return true;
+  }
+  context.counters.add(Counter::bytes_received, moved.count);
   if (input.end == 0) {
     message_started_ms_ = context.now_ms;
   }
-  input.end += count;
-  end_of_input_ = n == 0;
-  may_read_ = n != 0 && (count == wanted || hang_up_seen_);
+  input.end += moved.count;
+  end_of_input_ = moved.state == Moved::State::end;
+  may_read_ = !end_of_input_ && (!moved.is_short || hang_up_seen_);
   return true;
+}
+
+Connection::Moved Connection::read_some(MutableBytes room) {
+  if (tls_ != nullptr) {
+    const TlsSession::Io io = tls_->read(room);
+    switch (io.state) {
+      case TlsSession::State::done:
+        return {Moved::State::some, io.count, false};
+      case TlsSession::State::wait:
+        return {Moved::State::wait, 0, true};
+      case TlsSession::State::ended:
+        return {Moved::State::end, 0, true};
+      default:
+        reason_ = CloseReason::tls_failed;
+        return {};
+    }
+  }
+  while (true) {
+    const ssize_t n = recv(fd_.get(), room.data(), room.size(), 0);
+    if (n >= 0) {
+      const size_t count = static_cast<size_t>(n);
+      return {n == 0 ? Moved::State::end : Moved::State::some, count, count < room.size()};
+    }
+    if (errno != EINTR) {
+      return errno == EAGAIN ? Moved{Moved::State::wait, 0, true} : fail_with(errno);
+    }
+  }
 }
 
 bool Connection::flush(WorkerContext& context) {
   while (output_ != nullptr && may_write_) {
-    std::array<iovec, kPiecesPerWrite> pieces;
-    msghdr message{};
-    message.msg_iov = pieces.data();
-    message.msg_iovlen = output_->gather(pieces);
-    size_t offered = 0;
-    for (size_t i = 0; i < message.msg_iovlen; ++i) {
-      offered += pieces[i].iov_len;
+    const Moved moved = write_some(context);
+    if (moved.state == Moved::State::failed) {
+      return false;
     }
-    const ssize_t n = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
-    if (n < 0) {
-      if (errno == EAGAIN || errno == EINTR) {
-        may_write_ = errno == EINTR;
-        continue;
-      }
-      return fail_with(errno);
+    if (moved.state == Moved::State::wait) {
+      may_write_ = false;
+      continue;
     }
-    const size_t sent = static_cast<size_t>(n);
     context.counters.add(Counter::writes);
-    context.counters.add(Counter::bytes_sent, sent);
-    if (sent < offered) {
+    context.counters.add(Counter::bytes_sent, moved.count);
+    if (moved.is_short) {
       context.counters.add(Counter::partial_writes);
       may_write_ = false;
     }
     active_ms_ = context.now_ms;
-    output_->consume(sent);
+    output_->consume(moved.count);
     if (output_->empty()) {
       context.outputs.give_back(std::move(output_));
     }
@@ -205,12 +255,61 @@ bool Connection::flush(WorkerContext& context) {
   return true;
 }
 
-bool Connection::fail_with(int error_number) {
+Connection::Moved Connection::write_some(WorkerContext& context) {
+  std::array<iovec, kPiecesPerWrite> pieces;
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = output_->gather(pieces);
+  if (tls_ != nullptr) {
+    return write_record(context, std::span(pieces).first(message.msg_iovlen));
+  }
+  size_t offered = 0;
+  for (size_t i = 0; i < message.msg_iovlen; ++i) {
+    offered += pieces[i].iov_len;
+  }
+  while (true) {
+    const ssize_t n = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+    if (n >= 0) {
+      const size_t sent = static_cast<size_t>(n);
+      return {Moved::State::some, sent, sent < offered};
+    }
+    if (errno != EINTR) {
+      return errno == EAGAIN ? Moved{Moved::State::wait, 0, true} : fail_with(errno);
+    }
+  }
+}
+
+// A large piece goes as it lies, small ones are put together.
+Connection::Moved Connection::write_record(WorkerContext& context, std::span<const iovec> pieces) {
+  const auto bytes_of = [](const iovec& piece) {
+    return Bytes(static_cast<const uint8_t*>(piece.iov_base), piece.iov_len);
+  };
+  Bytes record = bytes_of(pieces[0]);
+  if (record.size() < TlsSession::kRecordSize && pieces.size() > 1) {
+    size_t size = 0;
+    for (const iovec& piece : pieces) {
+      const Bytes bytes = bytes_of(piece);
+      const size_t count = std::min(bytes.size(), context.record.size() - size);
+      std::copy_n(bytes.begin(), count, context.record.begin() + static_cast<ptrdiff_t>(size));
+      size += count;
+    }
+    record = Bytes(context.record).first(size);
+  }
+  const TlsSession::Io io =
+      tls_->write(record.first(std::min(record.size(), TlsSession::kRecordSize)));
+  if (io.state == TlsSession::State::done) {
+    return {Moved::State::some, io.count, false};
+  }
+  reason_ = CloseReason::client_reset;
+  return {io.state == TlsSession::State::wait ? Moved::State::wait : Moved::State::failed, 0, true};
+}
+
+Connection::Moved Connection::fail_with(int error_number) {
   const bool reset = error_number == ECONNRESET || error_number == EPIPE;
   reason_ = reset                       ? CloseReason::client_reset
             : error_number == ETIMEDOUT ? CloseReason::write_stalled
                                         : CloseReason::socket_error;
-  return false;
+  return {};
 }
 
 void Connection::finish(CloseReason reason) {
@@ -239,6 +338,9 @@ bool Connection::keep_input(WorkerContext& context, const Input& input) {
 
 uint64_t Connection::deadline_ms(const WorkerContext& context) const {
   const ServerOptions& options = context.options;
+  if (tls_ != nullptr && !tls_->is_ready()) {
+    return active_ms_ + milliseconds(options.handshake_timeout);
+  }
   const uint64_t message_end = message_started_ms_ + milliseconds(options.message_timeout);
   const bool in_message = has_partial_message() && !full(context);
   if (output_ != nullptr) {
@@ -252,6 +354,9 @@ uint64_t Connection::deadline_ms(const WorkerContext& context) const {
 }
 
 CloseReason Connection::deadline_reason(const WorkerContext& context) const {
+  if (tls_ != nullptr && !tls_->is_ready()) {
+    return CloseReason::handshake_timeout;
+  }
   const uint64_t deadline = deadline_ms(context);
   if (has_partial_message() && !full(context) &&
       deadline == message_started_ms_ + milliseconds(context.options.message_timeout)) {
@@ -264,6 +369,8 @@ void Connection::release(WorkerContext& context, CloseReason why) {
   if (resets_client(why)) {
     const linger reset{.l_onoff = 1, .l_linger = 0};
     setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  } else if (tls_ != nullptr && output_ == nullptr) {
+    tls_->say_goodbye();
   }
   if (output_ != nullptr) {
     context.outputs.give_back(std::move(output_));

@@ -17,9 +17,11 @@
 #include "controlplane/dns/output.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/socket.h"
+#include "controlplane/dns/source_table.h"
 #include "controlplane/dns/statistics.h"
 #include "controlplane/dns/subject_queries.h"
 #include "controlplane/dns/timer_wheel.h"
+#include "controlplane/dns/tls.h"
 #include "zones/answer/answer.h"
 
 namespace merlon::dns {
@@ -41,11 +43,20 @@ struct LateAnswer {
   std::vector<uint8_t> message{};  // empty: there is none
 };
 
+// What the workers share.
+struct Shared {
+  const SnapshotSlot& snapshots;
+  SourceTable& sources;
+  DeviceCertificates& certificates;
+  TlsCertificates* tls = nullptr;  // nullptr: nobody listens for TLS
+};
+
 // What the connections of a worker share. Not thread-safe.
 struct WorkerContext {
-  WorkerContext(const ServerOptions& the_options, const SnapshotSlot& slot);
+  WorkerContext(const ServerOptions& the_options, const Shared& the_shared);
 
   const ServerOptions& options;
+  const Shared& shared;
   const answer::Limits limits;
   const size_t input_bytes_max;  // this worker's part
   SnapshotReader snapshots;
@@ -54,6 +65,8 @@ struct WorkerContext {
   OutputPool outputs;
   std::vector<uint8_t> scratch;   // where bytes are received
   std::vector<uint8_t> assembly;  // answers that are more than one body
+  std::vector<uint8_t> record;    // small pieces on their way into one TLS record
+  unsigned handshakes_left = 0;   // in this round of the worker
   answer::Query query;
   cookie::Check cookie;  // of the query
   uint64_t now_ms = 0;
@@ -70,7 +83,8 @@ class Connection : public TimerNode {
     close,  // for reason()
   };
 
-  Connection(Fd fd, const Endpoint& peer, WorkerContext& context);
+  // `tls`: nullptr for a plain one.
+  Connection(Fd fd, const Endpoint& peer, std::unique_ptr<TlsSession> tls, WorkerContext& context);
 
   // What epoll reported (EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR).
   void note_events(uint32_t events);
@@ -103,21 +117,34 @@ class Connection : public TimerNode {
     bool has_frame() const;
   };
 
+  // What a read or a write came to.
+  struct Moved {
+    enum class State : uint8_t { some, wait, end, failed } state = State::failed;
+    size_t count = 0;
+    bool is_short = false;  // the socket has no more, or takes no more
+  };
+
+  Next shake_hands(WorkerContext& context);
   Next turn(WorkerContext& context, Input& input);
   void answer_frames(WorkerContext& context, Input& input);
   void answer_message(WorkerContext& context, Bytes message);
   void answer_in_own_memory(WorkerContext& context, Bytes message, answer::Reply& reply);
-  void answer_special_message(WorkerContext& context, Bytes message, answer::Reply& reply);
+  void answer_special_message(WorkerContext& context, Bytes message,
+                              const snapshot::Subject& subject, answer::Reply& reply);
   // These say whether the answer is queued, or begun; else it comes by take_late().
   bool answer_plainly(WorkerContext& context, Bytes message, answer::Reply& reply);
-  bool answer_by_service(WorkerContext& context, Bytes message, answer::Reply& reply);
+  bool answer_by_service(WorkerContext& context, Bytes message, const snapshot::Subject& subject,
+                         answer::Reply& reply);
   void take_response(WorkerContext& context, Response response, answer::Reply& reply);
   Next continue_stream(WorkerContext& context);
   const snapshot::Subject* subject(WorkerContext& context);
   // False when the connection failed; reason() says why.
   bool receive(WorkerContext& context, Input& input);
+  Moved read_some(MutableBytes room);
   bool flush(WorkerContext& context);
-  bool fail_with(int error_number);
+  Moved write_some(WorkerContext& context);
+  Moved write_record(WorkerContext& context, std::span<const iovec> pieces);
+  Moved fail_with(int error_number);
   Next wait_or_close() const;
   void finish(CloseReason reason);
   bool full(const WorkerContext& context) const;
@@ -129,6 +156,7 @@ class Connection : public TimerNode {
   uint16_t forwards_ = 0;  // queries that are looked up elsewhere
   uint64_t number_;
   Endpoint peer_;
+  std::unique_ptr<TlsSession> tls_;  // nullptr: plain
   bool may_read_ = false;
   bool may_write_ = true;
   bool hang_up_seen_ = false;  // a short read is not the end: read until the end of input

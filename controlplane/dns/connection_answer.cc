@@ -81,17 +81,20 @@ void Connection::answer_message(WorkerContext& context, Bytes message) {
   if (output_ == nullptr) {
     output_ = context.outputs.take();
   }
-  answer::Reply reply = answer::answer(*snapshot, message, subject(context), context.limits,
-                                       context.query, context.assembly);
+  const snapshot::Subject* const who = subject(context);
+  answer::Reply reply =
+      answer::answer(*snapshot, message, who, context.limits, context.query, context.assembly);
   // The handshake has proved the source: whatever the cookie, the client gets one that is good.
   // There is room for it behind every body, so that it may come after deciding.
   check_cookie(context.options.cookie_secrets, peer_.address, context.cookie, context.query);
+  // Who is let through to a service has an access entry.
+  MERLON_ASSERT(who != nullptr || !answer::is_for_slow_path(reply.outcome));
   const bool is_answered = answer::is_for_slow_path(reply.outcome)
-                               ? answer_by_service(context, message, reply)
+                               ? answer_by_service(context, message, *who, reply)
                                : answer_plainly(context, message, reply);
   context.counters.add(reply.outcome);
-  if (subject_ != nullptr) {
-    context.subjects.add(*subject_);
+  if (who != nullptr) {
+    context.subjects.add(*who);
   }
   if (is_drop(reply.outcome)) {
     finish(reason_of_drop(reply.outcome));
@@ -135,21 +138,24 @@ void Connection::answer_in_own_memory(WorkerContext& context, Bytes message, ans
   output_->commit_whole(framed);
 }
 
-bool Connection::answer_by_service(WorkerContext& context, Bytes message, answer::Reply& reply) {
-  MERLON_ASSERT(subject(context) != nullptr);  // the access entry was asked before
+bool Connection::answer_by_service(WorkerContext& context, Bytes message,
+                                   const snapshot::Subject& subject, answer::Reply& reply) {
   const Services& services = context.options.services;
   const Request request{
       .snapshot = context.snapshots.snapshot(),
       .message = message,
       .parsed = context.query,
-      .subject = *subject(context),
+      .subject = subject,
       .limits = context.limits,
-      .client = {
-          .source = peer_.address, .source_port = peer_.port, .transport = answer::Transport::tcp}};
+      .client = {.source = peer_.address,
+                 .source_port = peer_.port,
+                 .transport = answer::Transport::tcp,
+                 .is_encrypted = tls_ != nullptr,
+                 .certificate = tls_ != nullptr ? std::string_view(tls_->certificate()) : ""}};
   if (reply.outcome != answer::Outcome::forwarded) {
     auto response = services.special != nullptr ? services.special->answer(request) : std::nullopt;
     if (!response) {
-      answer_special_message(context, message, reply);
+      answer_special_message(context, message, subject, reply);
       return true;
     }
     reply.outcome = response->outcome;
@@ -196,14 +202,14 @@ void Connection::take_late(WorkerContext& context, const LateAnswer& late) {
 
 // Rare and small: memory of its own, as above.
 void Connection::answer_special_message(WorkerContext& context, Bytes message,
-                                        answer::Reply& reply) {
+                                        const snapshot::Subject& subject, answer::Reply& reply) {
   const auto framed =
       std::make_shared<std::vector<uint8_t>>(OutputQueue::kPrefixSize + kSpecialReplySizeMax);
   const SpecialReply special =
       answer_special({.snapshot = *context.snapshots.snapshot(),
                       .message = message,
                       .parsed = context.query,
-                      .subject = subject(context),
+                      .subject = &subject,
                       .limits = context.limits},
                      MutableBytes(*framed).subspan(OutputQueue::kPrefixSize));
   reply.outcome = special.outcome;
@@ -217,7 +223,12 @@ const snapshot::Subject* Connection::subject(WorkerContext& context) {
     subject_version_ = context.snapshots.version();
     subject_ = find_subject(*context.snapshots.snapshot(), peer_.address);
   }
-  return subject_;
+  if (tls_ == nullptr || subject_ == nullptr ||
+      context.shared.certificates.allows(*subject_, tls_->certificate())) {
+    return subject_;
+  }
+  context.counters.add(Counter::tls_other_certificate);
+  return nullptr;
 }
 
 }  // namespace merlon::dns

@@ -10,7 +10,7 @@
 // piece per turn, so that others do not wait for it.
 //
 // Memory is bounded whatever clients do:
-//   per connection             ~0.3 kB (8,900 idle ones: 1.6 MB)
+//   per connection             ~0.3 kB (8,900 idle ones: 1.6 MB), with TLS ~20 kB
 //   per connection that waits for its client to read: one OutputQueue, ~40 kB; bodies are not
 //   copied
 //     but shared with the snapshot, which lives until its last answer is sent; of a transfer one
@@ -40,6 +40,7 @@
 #include "controlplane/dns/snapshot_slot.h"
 #include "controlplane/dns/statistics.h"
 #include "controlplane/dns/subject_queries.h"
+#include "controlplane/dns/tls.h"
 #include "zones/answer/identity.h"
 #include "zones/base/error.h"
 #include "zones/cookie/cookie.h"
@@ -50,6 +51,11 @@ struct ServerOptions {
   using Milliseconds = std::chrono::milliseconds;
 
   std::vector<std::string> listen = {"127.0.0.1:5300", "[::1]:5300"};  // port 0: any free port
+  // The same over TLS; what it needs is in `tls`.
+  std::vector<std::string> listen_tls{};
+  TlsOptions tls{};
+  // TLS must be agreed on within this time.
+  Milliseconds handshake_timeout{5'000};
   unsigned threads = 1;
   size_t connections_max = 10'000;
   size_t connections_per_source_max = 512;  // an IPv6 source is a /64
@@ -88,8 +94,11 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Where it listens, in the order of options.listen, with the ports that the system chose.
+  // Where it listens, in the order of the options, with the ports that the system chose.
   const std::vector<std::string>& addresses() const;
+  const std::vector<std::string>& tls_addresses() const;
+  // What devices must show over TLS from now on; one that shows another is as good as a stranger.
+  void set_certificates(DeviceCertificates::Table table);
   Statistics statistics() const;
   SubjectCounts subject_queries() const;
 
