@@ -158,7 +158,8 @@ zone:
     master: primary
     acl: primary
 """)
-        (folder / "run").mkdir()
+        for name in ("run", "db"):
+            (folder / name).mkdir()
         knot = e2e.Process(folder / "knot.log", ["knotd", "-c", config])
         self.addCleanup(knot.end)
 
