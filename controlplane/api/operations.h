@@ -226,6 +226,9 @@ class Operations {
   virtual Result<Activity> activity() = 0;
 
   virtual Result<CheckReport> check(const std::string& value) = 0;
+
+  // Secondaries, NOTIFY and failed signatures since the start.
+  virtual Result<Transfers> transfers() = 0;
 };
 
 }  // namespace merlon::api

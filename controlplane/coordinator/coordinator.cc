@@ -42,6 +42,7 @@ Coordinator::~Coordinator() {
 
 Status Coordinator::start() {
   started_ = std::time(nullptr);
+  take_over_devices();
   bool build_needed = true;
   const uint64_t revision = store_.revision();
   if (const auto current = publisher_.directory().current()) {

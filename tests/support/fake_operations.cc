@@ -182,6 +182,11 @@ void FakeOperations::set_activity(api::Activity activity) {
   activity_ = std::move(activity);
 }
 
+void FakeOperations::set_transfers(api::Transfers transfers) {
+  const std::lock_guard lock(mutex_);
+  transfers_ = std::move(transfers);
+}
+
 uint64_t FakeOperations::Snapshot::name_count() const {
   uint64_t total = 0;
   for (const api::ListInfo& list : lists) {
@@ -556,6 +561,11 @@ Result<std::string> FakeOperations::dataplane(const std::string& command) {
 Result<api::Activity> FakeOperations::activity() {
   MERLON_BEGIN();
   return activity_;
+}
+
+Result<api::Transfers> FakeOperations::transfers() {
+  MERLON_BEGIN();
+  return transfers_;
 }
 
 Result<api::CheckReport> FakeOperations::check(const std::string& value) {

@@ -33,6 +33,7 @@ class FakeOperations : public api::Operations {
   // To this command, with its arguments.
   void set_dataplane_answer(const std::string& command, std::string json);
   void set_activity(api::Activity activity);
+  void set_transfers(api::Transfers transfers);
 
   Result<api::ControlPlaneStatus> status() override;
   Result<std::vector<store::FeedRecord>> feeds() override;
@@ -96,6 +97,7 @@ class FakeOperations : public api::Operations {
   Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
   Result<std::string> dataplane(const std::string& command) override;
   Result<api::Activity> activity() override;
+  Result<api::Transfers> transfers() override;
   Result<api::CheckReport> check(const std::string& value) override;
 
  private:
@@ -142,6 +144,7 @@ class FakeOperations : public api::Operations {
   std::string dataplane_answer_;
   std::map<std::string, std::string> dataplane_answers_;
   api::Activity activity_;
+  api::Transfers transfers_;
   uint64_t revision_ = 0;
   std::map<std::string, Feed> feeds_;
   std::vector<store::Observation> observations_;

@@ -132,6 +132,7 @@ Done run_policy_show(const Context& context);
 Done run_policy_add(const Context& context);
 Done run_policy_remove(const Context& context);
 Done run_policy_profiles(const Context& context);
+Done run_transfers(const Context& context);
 Done run_dnssec_list(const Context& context);
 Done run_dnssec_show(const Context& context);
 Done run_dnssec_ds(const Context& context);
