@@ -73,6 +73,7 @@ WorkerContext::WorkerContext(const ServerOptions& the_options, const SnapshotSlo
       limits{.transport = answer::Transport::tcp, .identity = &the_options.identity},
       input_bytes_max(the_options.input_bytes_max / the_options.threads),
       snapshots(slot),
+      subjects(SubjectQueries::kNamesMax / the_options.threads),
       scratch(kScratchSize),
       assembly(wire::kMessageSizeMax) {}
 
@@ -195,7 +196,11 @@ void Connection::answer_message(WorkerContext& context, Bytes message) {
   }
   context.counters.add(reply.outcome);
   if (subject_ != nullptr) {
-    context.subjects.add(*subject_);
+    context.subjects.add(
+        *subject_,
+        {.query = context.query, .reply = reply, .source = source_, .now = std::time(nullptr)});
+  } else if (reply.outcome == answer::Outcome::refused_unregistered) {
+    context.subjects.add_unknown(source_, std::time(nullptr));
   }
   if (is_drop(reply.outcome)) {
     finish(reason_of_drop(reply.outcome));

@@ -84,6 +84,7 @@ class Server {
   const std::vector<std::string>& addresses() const;
   Statistics statistics() const;
   SubjectCounts subject_queries() const;
+  AskedReport asked() const;
 
  private:
   struct Parts;

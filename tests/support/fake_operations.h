@@ -33,6 +33,8 @@ class FakeOperations : public api::Operations {
   // To this command, with its arguments.
   void set_dataplane_answer(const std::string& command, std::string json);
   void set_activity(api::Activity activity);
+  void set_tcp_clients(api::TcpClients clients) { tcp_clients_ = std::move(clients); }
+  void set_transfers(api::Transfers transfers) { transfers_ = std::move(transfers); }
 
   Result<api::ControlPlaneStatus> status() override;
   Result<std::vector<store::FeedRecord>> feeds() override;
@@ -94,10 +96,14 @@ class FakeOperations : public api::Operations {
   Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
   Result<std::string> dataplane(const std::string& command) override;
   Result<api::Activity> activity() override;
+  Result<api::TcpClients> tcp_clients() override { return tcp_clients_; }
+  Result<api::Transfers> transfers() override { return transfers_; }
   Result<api::CheckReport> check(const std::string& value) override;
 
  private:
   std::vector<api::ZoneInfo> zones_;
+  api::TcpClients tcp_clients_;
+  api::Transfers transfers_;
   api::Dnssec dnssec_;
   struct Feed {
     store::FeedRecord record;
