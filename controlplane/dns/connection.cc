@@ -10,7 +10,6 @@
 #include <ctime>
 #include <utility>
 
-#include "controlplane/dns/special.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::dns {
@@ -23,19 +22,6 @@ constexpr size_t kScratchSize = kFrameSizeMax + kReadSize;
 constexpr unsigned kRoundsPerTurn = 4;
 constexpr size_t kPiecesPerWrite = 256;
 
-CloseReason reason_of_drop(answer::Outcome outcome) {
-  switch (outcome) {
-    case answer::Outcome::drop_not_a_query:
-      return CloseReason::not_a_query;
-    case answer::Outcome::drop_ignored_source:
-      return CloseReason::ignored_source;
-    case answer::Outcome::drop_too_short:
-      return CloseReason::frame_too_short;
-    default:
-      return CloseReason::no_room;
-  }
-}
-
 bool resets_client(CloseReason reason) {
   return reason == CloseReason::write_stalled || reason == CloseReason::limit_input;
 }
@@ -45,28 +31,6 @@ uint64_t milliseconds(ServerOptions::Milliseconds time) {
 }
 
 }  // namespace
-
-const snapshot::Subject* find_subject(const snapshot::Snapshot& snapshot,
-                                      const address::Address& source) {
-  const uint32_t index = snapshot.access()->view.find(source);
-  return index == snapshot::kNoSubject ? nullptr : &snapshot.subject(index);
-}
-
-void check_cookie(const std::optional<cookie::Secrets>& secrets, const address::Address& source,
-                  cookie::Check& check, answer::Query& query) {
-  if (query.cookie_size == 0 || !secrets) {
-    return;
-  }
-  std::copy_n(query.cookie.begin(), cookie::kClientSize, check.client.begin());
-  std::copy_n(query.cookie.begin() + cookie::kClientSize, cookie::kServerSize,
-              check.server.begin());
-  check.server_size = static_cast<uint8_t>(query.cookie_size - cookie::kClientSize);
-  check.source = source;
-  const auto now = static_cast<uint32_t>(std::time(nullptr));
-  cookie::check_burst(*secrets, now, {&check, 1});
-  query.cookie_valid = check.state == cookie::State::valid;
-  query.server_cookie = check.answer.data();
-}
 
 WorkerContext::WorkerContext(const ServerOptions& the_options, const SnapshotSlot& slot)
     : options(the_options),
@@ -83,8 +47,11 @@ bool Connection::Input::has_frame() const {
          size - OutputQueue::kPrefixSize >= load_be16(room.data() + at);
 }
 
-Connection::Connection(Fd fd, const address::Address& source, uint64_t now_ms)
-    : fd_(std::move(fd)), source_(source), active_ms_(now_ms) {}
+Connection::Connection(Fd fd, const Endpoint& peer, WorkerContext& context)
+    : fd_(std::move(fd)),
+      number_(++context.connection_count),
+      peer_(peer),
+      active_ms_(context.now_ms) {}
 
 void Connection::note_events(uint32_t events) {
   constexpr uint32_t kHangUp = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
@@ -94,18 +61,22 @@ void Connection::note_events(uint32_t events) {
 }
 
 bool Connection::full(const WorkerContext& context) const {
-  return output_ != nullptr &&
-         (output_->answer_count() >= context.options.pipeline_max ||
-          output_->unsent_bytes() >= context.options.unsent_bytes_max || !output_->has_room());
+  const size_t waiting = forwards_ + (output_ != nullptr ? output_->answer_count() : 0);
+  return stream_ != nullptr || waiting >= context.options.pipeline_max ||
+         (output_ != nullptr &&
+          (output_->unsent_bytes() >= context.options.unsent_bytes_max || !output_->has_room()));
 }
 
 Connection::Next Connection::wait_or_close() const {
-  return finishing_ && output_ == nullptr ? Next::close : Next::wait;
+  return finishing_ && owes_nothing() ? Next::close : Next::wait;
 }
 
 Connection::Next Connection::run(WorkerContext& context) {
   if (!flush(context)) {
     return Next::close;
+  }
+  if (stream_ != nullptr) {
+    return continue_stream(context);
   }
   if (finishing_ || full(context)) {
     return wait_or_close();
@@ -130,6 +101,9 @@ Connection::Next Connection::turn(WorkerContext& context, Input& input) {
     if (finishing_) {
       return wait_or_close();
     }
+    if (stream_ != nullptr) {
+      return Next::again;
+    }
     if (full(context)) {
       context.counters.add(Counter::pauses);
       return Next::wait;
@@ -152,107 +126,23 @@ Connection::Next Connection::turn(WorkerContext& context, Input& input) {
   return Next::again;
 }
 
-void Connection::answer_frames(WorkerContext& context, Input& input) {
-  while (input.has_frame() && !finishing_ && !full(context)) {
-    const size_t size = load_be16(input.room.data() + input.at);
-    const Bytes message = input.rest().subspan(OutputQueue::kPrefixSize, size);
-    input.at += OutputQueue::kPrefixSize + size;
-    if (size < wire::kHeaderSize) {
-      finish(size == 0 ? CloseReason::frame_empty : CloseReason::frame_too_short);
-    } else {
-      answer_message(context, message);
-    }
+// One piece when the client has taken what was queued before it.
+Connection::Next Connection::continue_stream(WorkerContext& context) {
+  if (output_ != nullptr) {
+    return Next::wait;  // for the socket to take more
   }
-}
-
-void Connection::answer_message(WorkerContext& context, Bytes message) {
-  const SnapshotPointer& snapshot = context.snapshots.snapshot();
-  context.counters.add(Counter::queries);
+  const std::shared_ptr<const std::vector<uint8_t>> piece = stream_->next();
+  if (piece == nullptr) {
+    stream_.reset();
+    return Next::again;
+  }
+  context.counters.add(Counter::stream_pieces);
   active_ms_ = context.now_ms;
-  if (snapshot == nullptr) {
-    finish(CloseReason::no_snapshot);
-    return;
-  }
-  if (output_ == nullptr) {
+  if (!piece->empty()) {
     output_ = context.outputs.take();
+    output_->commit_whole(piece);
   }
-  const MutableBytes head = output_->begin(message);
-  answer::Reply reply = answer::answer(*snapshot, message, subject(context), context.limits,
-                                       context.query, context.assembly);
-  // The handshake has proved the source: whatever the cookie, the client gets one that is good.
-  // There is room for it behind every body, so that it may come after deciding.
-  check_cookie(context.options.cookie_secrets, source_, context.cookie, context.query);
-  std::array<uint8_t, answer::kOptSizeMax> tail;
-  if (answer::is_for_slow_path(reply.outcome)) {
-    answer_special_message(context, message, reply);
-  } else if (answer::is_copied(reply) && reply.body.size > OutputQueue::kPatchedMax) {
-    answer_in_own_memory(context, message, reply);
-  } else {
-    const answer::Gathered gathered =
-        answer::compose_gathered(context.query, reply, context.limits, head, tail);
-    if (!is_drop(reply.outcome)) {
-      output_->commit(gathered, tail, snapshot);
-    }
-  }
-  context.counters.add(reply.outcome);
-  if (subject_ != nullptr) {
-    context.subjects.add(
-        *subject_,
-        {.query = context.query, .reply = reply, .source = source_, .now = std::time(nullptr)});
-  } else if (reply.outcome == answer::Outcome::refused_unregistered) {
-    context.subjects.add_unknown(source_, std::time(nullptr));
-  }
-  if (is_drop(reply.outcome)) {
-    finish(reason_of_drop(reply.outcome));
-  } else {
-    context.counters.add(Counter::answers);
-  }
-  if (output_->empty()) {
-    context.outputs.give_back(std::move(output_));
-  }
-}
-
-// A large body that was assembled or has places to patch: it cannot be shared, so this answer has
-// memory of its own.
-void Connection::answer_in_own_memory(WorkerContext& context, Bytes message, answer::Reply& reply) {
-  const size_t copied = std::min(message.size(), OutputQueue::kQuestionEndMax);
-  const auto framed = std::make_shared<std::vector<uint8_t>>(OutputQueue::kPrefixSize + copied +
-                                                             reply.body.size + answer::kOptSizeMax);
-  const MutableBytes room = MutableBytes(*framed).subspan(OutputQueue::kPrefixSize);
-  std::memcpy(room.data(), message.data(), copied);
-  const size_t size = answer::compose(context.query, reply, context.limits, room, copied);
-  if (is_drop(reply.outcome)) {
-    return;
-  }
-  store_be16(framed->data(), static_cast<uint16_t>(size));
-  framed->resize(OutputQueue::kPrefixSize + size);
-  output_->commit_whole(framed);
-}
-
-// Rare and small: memory of its own, as above.
-void Connection::answer_special_message(WorkerContext& context, Bytes message,
-                                        answer::Reply& reply) {
-  const auto framed =
-      std::make_shared<std::vector<uint8_t>>(OutputQueue::kPrefixSize + kSpecialReplySizeMax);
-  const SpecialReply special =
-      answer_special({.snapshot = *context.snapshots.snapshot(),
-                      .message = message,
-                      .parsed = context.query,
-                      .subject = subject(context),
-                      .limits = context.limits},
-                     MutableBytes(*framed).subspan(OutputQueue::kPrefixSize));
-  reply.outcome = special.outcome;
-  store_be16(framed->data(), static_cast<uint16_t>(special.size));
-  framed->resize(OutputQueue::kPrefixSize + special.size);
-  output_->commit_whole(framed);
-}
-
-const snapshot::Subject* Connection::subject(WorkerContext& context) {
-  if (subject_version_ != context.snapshots.version()) {
-    subject_version_ = context.snapshots.version();
-    subject_ = find_subject(*context.snapshots.snapshot(), source_);
-  }
-  return subject_;
+  return flush(context) ? Next::again : Next::close;
 }
 
 bool Connection::receive(WorkerContext& context, Input& input) {
@@ -356,7 +246,10 @@ uint64_t Connection::deadline_ms(const WorkerContext& context) const {
     const uint64_t stalled = active_ms_ + milliseconds(options.write_stall_timeout);
     return in_message ? std::min(stalled, message_end) : stalled;
   }
-  return in_message ? message_end : active_ms_ + milliseconds(options.idle_timeout);
+  if (in_message) {
+    return message_end;
+  }
+  return active_ms_ + milliseconds(forwards_ == 0 ? options.idle_timeout : options.forward_timeout);
 }
 
 CloseReason Connection::deadline_reason(const WorkerContext& context) const {
@@ -376,6 +269,7 @@ void Connection::release(WorkerContext& context, CloseReason why) {
   if (output_ != nullptr) {
     context.outputs.give_back(std::move(output_));
   }
+  stream_.reset();
   context.input_bytes -= kept_.size();
   kept_.clear();
   context.counters.add(why);

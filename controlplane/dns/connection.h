@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "controlplane/dns/inbox.h"
 #include "controlplane/dns/output.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/socket.h"
@@ -32,6 +33,14 @@ const snapshot::Subject* find_subject(const snapshot::Snapshot& snapshot,
 void check_cookie(const std::optional<cookie::Secrets>& secrets, const address::Address& source,
                   cookie::Check& check, answer::Query& query);
 
+// An answer that was looked up elsewhere. The number tells its connection from a later one of the
+// same descriptor.
+struct LateAnswer {
+  int fd = -1;
+  uint64_t number = 0;
+  std::vector<uint8_t> message{};  // empty: there is none
+};
+
 // What the connections of a worker share. Not thread-safe.
 struct WorkerContext {
   WorkerContext(const ServerOptions& the_options, const SnapshotSlot& slot);
@@ -48,7 +57,9 @@ struct WorkerContext {
   answer::Query query;
   cookie::Check cookie;  // of the query
   uint64_t now_ms = 0;
-  size_t input_bytes = 0;  // kept by connections
+  size_t input_bytes = 0;         // kept by connections
+  uint64_t connection_count = 0;  // accepted; numbers them
+  std::shared_ptr<Inbox<LateAnswer>> inbox = std::make_shared<Inbox<LateAnswer>>();
 };
 
 class Connection : public TimerNode {
@@ -59,12 +70,14 @@ class Connection : public TimerNode {
     close,  // for reason()
   };
 
-  Connection(Fd fd, const address::Address& source, uint64_t now_ms);
+  Connection(Fd fd, const Endpoint& peer, WorkerContext& context);
 
   // What epoll reported (EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR).
   void note_events(uint32_t events);
   // A bounded piece of work.
   Next run(WorkerContext& context);
+  // Queues what was looked up for it. REQUIRES: late.number == number().
+  void take_late(WorkerContext& context, const LateAnswer& late);
   // When to give up if nothing happens, and why.
   uint64_t deadline_ms(const WorkerContext& context) const;
   CloseReason deadline_reason(const WorkerContext& context) const;
@@ -73,7 +86,8 @@ class Connection : public TimerNode {
   void release(WorkerContext& context, CloseReason why);
 
   int fd() const { return fd_.get(); }
-  const address::Address& source() const { return source_; }
+  uint64_t number() const { return number_; }
+  const address::Address& source() const { return peer_.address; }
   CloseReason reason() const { return reason_; }
 
   bool in_line = false;  // the worker's: waits for another turn
@@ -94,6 +108,11 @@ class Connection : public TimerNode {
   void answer_message(WorkerContext& context, Bytes message);
   void answer_in_own_memory(WorkerContext& context, Bytes message, answer::Reply& reply);
   void answer_special_message(WorkerContext& context, Bytes message, answer::Reply& reply);
+  // These say whether the answer is queued, or begun; else it comes by take_late().
+  bool answer_plainly(WorkerContext& context, Bytes message, answer::Reply& reply);
+  bool answer_by_service(WorkerContext& context, Bytes message, answer::Reply& reply);
+  void take_response(WorkerContext& context, Response response, answer::Reply& reply);
+  Next continue_stream(WorkerContext& context);
   const snapshot::Subject* subject(WorkerContext& context);
   // False when the connection failed; reason() says why.
   bool receive(WorkerContext& context, Input& input);
@@ -102,11 +121,14 @@ class Connection : public TimerNode {
   Next wait_or_close() const;
   void finish(CloseReason reason);
   bool full(const WorkerContext& context) const;
+  bool owes_nothing() const { return output_ == nullptr && !stream_ && forwards_ == 0; }
   bool keep_input(WorkerContext& context, const Input& input);
   bool has_partial_message() const { return !kept_.empty() && !kept_frame_; }
 
   Fd fd_;
-  address::Address source_;
+  uint16_t forwards_ = 0;  // queries that are looked up elsewhere
+  uint64_t number_;
+  Endpoint peer_;
   bool may_read_ = false;
   bool may_write_ = true;
   bool hang_up_seen_ = false;  // a short read is not the end: read until the end of input
@@ -114,9 +136,10 @@ class Connection : public TimerNode {
   bool finishing_ = false;   // close for reason_ when the answers are sent
   bool kept_frame_ = false;  // kept_ begins with a whole message
   CloseReason reason_ = CloseReason::client_closed;
-  std::unique_ptr<OutputQueue> output_;  // only while it holds something
-  std::vector<uint8_t> kept_;            // received, not answered
-  uint64_t active_ms_;                   // last query or last progress in writing
+  std::unique_ptr<OutputQueue> output_;    // only while it holds something
+  std::unique_ptr<MessageStream> stream_;  // other queries wait for its end
+  std::vector<uint8_t> kept_;              // received, not answered
+  uint64_t active_ms_;                     // last query or last progress in writing
   uint64_t message_started_ms_ = 0;
   uint64_t subject_version_ = UINT64_MAX;  // the snapshot that subject_ is of
   const snapshot::Subject* subject_ = nullptr;

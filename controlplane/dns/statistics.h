@@ -40,6 +40,9 @@ namespace merlon::dns {
   X(accept_errors, "connections that could not be accepted, e.g. for want of descriptors") \
   X(queries, "complete messages received")                                                 \
   X(answers, "answers queued")                                                             \
+  X(streams, "of the answers, those made piece by piece: transfers")                       \
+  X(stream_pieces, "pieces of them")                                                       \
+  X(answers_too_late, "answers from elsewhere whose client was gone")                      \
   X(bytes_received, "bytes received, length prefixes included")                            \
   X(bytes_sent, "bytes that the sockets took, length prefixes included")                   \
   X(writes, "write calls that took at least one byte")                                     \

@@ -55,7 +55,7 @@ void SubjectQueries::add(const snapshot::Subject& subject, const Asked& asked) {
   if (is_useful(asked.reply.outcome)) {
     row.last_useful = asked.now;
   }
-  if (is_named(asked.reply.outcome)) {
+  if (asked.has_name && is_named(asked.reply.outcome)) {
     add_name(row, asked);
   }
 }

@@ -76,6 +76,7 @@ class SubjectQueries {
     const answer::Reply& reply;
     address::Address source{};
     int64_t now = 0;
+    bool has_name = true;  // false: a transfer, or what is looked up elsewhere
   };
   void add(const snapshot::Subject& subject, const Asked& asked);
   // It belongs to no device.

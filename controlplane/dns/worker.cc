@@ -53,7 +53,10 @@ bool concerns_one_connection(int error_number) {
 Worker::Worker(const ServerOptions& options, const SnapshotSlot& snapshots, SourceTable& sources)
     : context_(options, snapshots), sources_(sources) {}
 
-Worker::~Worker() = default;
+// Who still looks something up for it, keeps the inbox and drops the answer there.
+Worker::~Worker() {
+  context_.inbox->close();
+}
 
 Result<std::unique_ptr<Worker>> Worker::make(const ServerOptions& options,
                                              const SnapshotSlot& snapshots, SourceTable& sources,
@@ -61,10 +64,13 @@ Result<std::unique_ptr<Worker>> Worker::make(const ServerOptions& options,
   std::unique_ptr<Worker> worker(new Worker(options, snapshots, sources));
   worker->epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   worker->wake_ = Fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!worker->epoll_.valid() || !worker->wake_.valid()) {
+  if (!worker->epoll_.valid() || !worker->wake_.valid() || !worker->context_.inbox->valid()) {
     return fail_errno("start a DNS worker", errno);
   }
   if (auto watched = worker->watch(worker->wake_.get(), EPOLLIN); !watched) {
+    return std::unexpected(watched.error());
+  }
+  if (auto watched = worker->watch(worker->context_.inbox->fd(), EPOLLIN); !watched) {
     return std::unexpected(watched.error());
   }
   for (Fd& fd : listeners) {
@@ -139,9 +145,28 @@ void Worker::handle_event(int fd, uint32_t events) {
     }
     return;
   }
+  if (fd == context_.inbox->fd()) {
+    take_late_answers();
+    return;
+  }
   for (Listener& listener : listeners_) {
     if (listener.fd.get() == fd) {
       accept_some(listener);
+    }
+  }
+}
+
+void Worker::take_late_answers() {
+  for (const LateAnswer& late : context_.inbox->take()) {
+    const size_t index = static_cast<size_t>(late.fd);
+    Connection* const connection = index < by_fd_.size() ? by_fd_[index].get() : nullptr;
+    if (connection == nullptr || connection->number() != late.number) {
+      context_.counters.add(Counter::answers_too_late);
+      continue;
+    }
+    connection->take_late(context_, late);
+    if (!connection->in_line) {
+      give_turn(*connection);
     }
   }
 }
@@ -153,7 +178,7 @@ void Worker::accept_some(Listener& listener) {
     Fd fd(accept4(listener.fd.get(), reinterpret_cast<sockaddr*>(&peer), &size,
                   SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd.valid()) {
-      adopt(std::move(fd), endpoint_of(peer).address);
+      adopt(std::move(fd), endpoint_of(peer));
       continue;
     }
     if (errno == EAGAIN) {
@@ -197,7 +222,8 @@ void Worker::resume_listeners() {
   }
 }
 
-void Worker::adopt(Fd fd, const address::Address& source) {
+void Worker::adopt(Fd fd, const Endpoint& peer) {
+  const address::Address& source = peer.address;
   context_.counters.add(Counter::connections_accepted);
   const SnapshotPointer& snapshot = context_.snapshots.snapshot();
   if (snapshot == nullptr) {
@@ -221,7 +247,7 @@ void Worker::adopt(Fd fd, const address::Address& source) {
   if (index >= by_fd_.size()) {
     by_fd_.resize(std::max(index + 1, by_fd_.size() * 2));
   }
-  by_fd_[index] = std::make_unique<Connection>(std::move(fd), source, context_.now_ms);
+  by_fd_[index] = std::make_unique<Connection>(std::move(fd), peer, context_);
   Connection& connection = *by_fd_[index];
   if (!watch(number, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)) {
     close(connection, CloseReason::setup_failed);

@@ -41,7 +41,8 @@ class Worker {
   void accept_some(Listener& listener);
   void pause(Listener& listener);
   void resume_listeners();
-  void adopt(Fd fd, const address::Address& source);
+  void adopt(Fd fd, const Endpoint& peer);
+  void take_late_answers();
   void give_turn(Connection& connection);
   void look_at(Connection& connection);
   void close(Connection& connection, CloseReason reason);

@@ -106,9 +106,9 @@ void look_at_recursion(const Rule& rule) {
       fmt::format("it asks for names that are not ours ({} of {} queries), and may not have them "
                   "looked up",
                   udp.outside, udp.queries),
-      fmt::format("let only {} be sent here (a forward or stub zone), or allow recursion for the "
-                  "device",
-                  rule.input.suffix));
+      fmt::format("let only {} be sent here (a forward or stub zone), or: merlonctl device set {} "
+                  "--recursion on",
+                  rule.input.suffix, device.name));
   finding.numbers = {{"outside", static_cast<int64_t>(udp.outside)},
                      {"queries", static_cast<int64_t>(udp.queries)}};
   if (!udp.refused_name.empty()) {

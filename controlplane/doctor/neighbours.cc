@@ -151,11 +151,12 @@ void add(const Input& input, const Device& device, std::vector<const Unknown*>& 
                                  addresses, sources_text(device), ago(input.now, seen))
                    : fmt::format("{}, next to {}, asks and is refused because nobody registered it",
                                  addresses, sources_text(device)),
-      .todo = is_moved ? fmt::format("if it is {}, register its address as a source of the device; "
-                                     "where addresses change, register the prefix",
-                                     device.name)
-                       : "if it is one of the account's machines, register its address as a source "
-                         "or as a device; if not, nothing is wrong",
+      .todo = is_moved
+                  ? fmt::format("if that is {0}: merlonctl device set {0} --source with all its "
+                                "addresses; where they change, register the prefix",
+                                device.name)
+                  : "if it is one of the account's machines, register its address as a source "
+                    "or as a device; if not, nothing is wrong",
       .numbers = {{"refused", static_cast<int64_t>(count)},
                   {"last_unix_s", last},
                   {"device_last_seen_unix_s", seen}},
