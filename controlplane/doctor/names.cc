@@ -100,8 +100,8 @@ void look_at_hidden(const Rule& rule) {
           quoted(found.name), device.tier),
       fmt::format(
           "let it ask for what it may see (merlonctl list list; merlonctl account lists {}), "
-          "or give the device a higher tier",
-          device.account));
+          "or: merlonctl device set {} --tier TIER",
+          device.account, device.name));
   finding.numbers = {{"refused", static_cast<int64_t>(found.count)},
                      {"queries", static_cast<int64_t>(device.queries())},
                      {"last_useful_unix_s", last_useful(device)}};
