@@ -107,7 +107,7 @@ void SubjectQueries::add_name(Row& row, const Asked& asked) {
   const uint64_t source = hash_of(asked.source);
   const int64_t age = asked.now - name->window_start;
   const int64_t ttl = name->asked.ttl_s;
-  if (age >= 0 && age < ttl) {
+  if (name->window_count != 0 && age >= 0 && age < ttl) {
     name->window_count += source == name->source ? 1 : 0;
   } else {
     name->before = age < 2 * ttl ? name->window_count : 0;

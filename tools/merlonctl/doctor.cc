@@ -99,7 +99,7 @@ Done run_doctor(const Context& context) {
   const Json& doctor = answer->at("doctor");
   size_t errors = 0;
   for (const Json& finding : doctor.at("findings")) {
-    errors += finding.at("severity") == "error" ? 1 : 0;
+    errors += finding.at("severity") == "error" ? 1u : 0u;
   }
   if (context.json) {
     print_json(*answer);

@@ -70,7 +70,8 @@ TEST_F(ApiDoctor, OneDeviceIsShownAloneAndAnUnknownOneIsNotFound) {
   ASSERT_EQ(said["devices"].size(), 1u);
   EXPECT_EQ(said["devices"][0]["health"], "error");
   EXPECT_EQ(doctor_json(operations_, "fw3", kNow).error().code, ErrorCode::not_found);
-  const Reply reply = answer(operations_, {.method = "GET", .target = "/v1/doctor?device=fw3"});
+  const Reply reply =
+      answer(operations_, {.method = "GET", .target = "/v1/doctor?device=fw3", .body = ""});
   EXPECT_EQ(reply.http_status, 404);
 }
 
