@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/api/doctor.h"
 #include "controlplane/api/exposition.h"
 #include "controlplane/api/observe.h"
 #include "controlplane/api/route.h"
@@ -138,6 +139,10 @@ Result<Json> start_profile(const Arguments& a) {
   return from_dataplane(a, fmt::format("profile {}", body["seconds"].get<uint64_t>()));
 }
 
+Result<Json> doctor(const Arguments& a) {
+  return wrap_plain("doctor", doctor_json(a.operations, a.query("device"), std::time(nullptr)));
+}
+
 constexpr auto kRoutes = std::to_array<Route>({
     {"GET", "/v1/status", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("status", a.operations.status()))},
@@ -178,6 +183,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/dataplane/profile", Takes::object, "", 200, start_profile},
     {"GET", "/v1/check", Takes::nothing, "value", 200,
      MERLON_HANDLE(wrap("check", a.operations.check(a.query("value"))))},
+    {"GET", "/v1/doctor", Takes::nothing, "device?", 200, doctor},
     {"GET", "/metrics", Takes::nothing, "", 200, nullptr,
      [](Operations& operations) { return metrics_text(operations, std::time(nullptr)); }},
 });

@@ -368,8 +368,11 @@ Result<api::Activity> Coordinator::activity() {
       activity.tcp_outcomes.emplace_back(to_string(static_cast<answer::Outcome>(i)),
                                          tcp.outcomes[i]);
     }
-    for (const auto& [subject, queries] : dns_server_->subject_queries()) {
-      activity.tcp_subjects.push_back({subject.first, subject.second, queries});
+    for (const auto& [subject, count] : dns_server_->subject_queries()) {
+      activity.tcp_subjects.push_back({.account = subject.first,
+                                       .device = subject.second,
+                                       .queries = count.queries,
+                                       .last = count.last});
     }
   }
   const std::lock_guard lock(facts_mutex_);

@@ -127,6 +127,7 @@ class Coordinator final : public api::Operations {
   Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
   Result<std::string> dataplane(const std::string& command) override;
   Result<api::Activity> activity() override;
+  Result<api::TcpClients> tcp_clients() override;
   Result<api::CheckReport> check(const std::string& value) override;
   Result<api::Transfers> transfers() override;
 

@@ -38,6 +38,7 @@ WorkerContext::WorkerContext(const ServerOptions& the_options, const Shared& the
       limits{.transport = answer::Transport::tcp, .identity = &the_options.identity},
       input_bytes_max(the_options.input_bytes_max / the_options.threads),
       snapshots(the_shared.snapshots),
+      subjects(SubjectQueries::kNamesMax / the_options.threads),
       scratch(kScratchSize),
       assembly(wire::kMessageSizeMax),
       record(TlsSession::kRecordSize) {}

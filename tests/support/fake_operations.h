@@ -34,6 +34,7 @@ class FakeOperations : public api::Operations {
   void set_dataplane_answer(const std::string& command, std::string json);
   void set_activity(api::Activity activity);
   void set_transfers(api::Transfers transfers);
+  void set_tcp_clients(api::TcpClients clients) { tcp_clients_ = std::move(clients); }
 
   Result<api::ControlPlaneStatus> status() override;
   Result<std::vector<store::FeedRecord>> feeds() override;
@@ -98,10 +99,12 @@ class FakeOperations : public api::Operations {
   Result<std::string> dataplane(const std::string& command) override;
   Result<api::Activity> activity() override;
   Result<api::Transfers> transfers() override;
+  Result<api::TcpClients> tcp_clients() override { return tcp_clients_; }
   Result<api::CheckReport> check(const std::string& value) override;
 
  private:
   std::vector<api::ZoneInfo> zones_;
+  api::TcpClients tcp_clients_;
   api::Dnssec dnssec_;
   struct Feed {
     store::FeedRecord record;

@@ -150,6 +150,7 @@ Done watch_dataplane_stats(const Context& context);  // with --watch
 Done run_dataplane_top(const Context& context);
 Done run_dataplane_subjects(const Context& context);
 Done run_dataplane_profile(const Context& context);
+Done run_doctor(const Context& context);
 Done run_check(const Context& context);
 
 }  // namespace merlon::merlonctl
