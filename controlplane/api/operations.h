@@ -162,6 +162,8 @@ class Operations {
 
   virtual Result<std::vector<store::Device>> devices() = 0;
   virtual Result<store::Device> add_device(const store::Device& device) = 0;
+  virtual Result<store::Device> device(const std::string& name) = 0;
+  virtual Result<store::Device> replace_device(const store::Device& device) = 0;
   virtual Status remove_device(const std::string& name) = 0;
 
   // As the store's methods of these names, at the present time.

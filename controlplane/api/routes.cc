@@ -68,14 +68,6 @@ Result<Json> add_feed(const Arguments& a) {
   return wrap("feed", a.operations.feed(definition->id));
 }
 
-Result<Json> add_device(const Arguments& a) {
-  const Result<store::Device> device = device_from_json(a.body);
-  if (!device) {
-    return std::unexpected(device.error());
-  }
-  return wrap("device", a.operations.add_device(*device));
-}
-
 Result<Json> check_zone(const Arguments& a) {
   ZoneText zone;
   for (const auto& [key, into] :
@@ -167,11 +159,6 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/zones/reload", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("zones", a.operations.reload_zones()))},
     {"POST", "/v1/zones/check", Takes::object, "", 200, check_zone},
-    {"GET", "/v1/devices", Takes::nothing, "", 200,
-     MERLON_HANDLE(wrap("devices", a.operations.devices()))},
-    {"POST", "/v1/devices", Takes::object, "", 201, add_device},
-    {"DELETE", "/v1/devices/{name}", Takes::nothing, "", 200,
-     MERLON_HANDLE(removed("device", a.captured[0], a.operations.remove_device(a.captured[0])))},
     {"GET", "/v1/snapshots", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("snapshots", a.operations.snapshots()))},
     {"POST", "/v1/snapshots", Takes::nothing, "", 200,
@@ -196,8 +183,9 @@ constexpr auto kRoutes = std::to_array<Route>({
 });
 
 // In the order in which they are listed.
-constexpr auto kTables = std::to_array<std::span<const Route> (*)()>(
-    {[]() -> std::span<const Route> { return kRoutes; }, account_routes, dnssec_routes});
+constexpr auto kTables =
+    std::to_array<std::span<const Route> (*)()>({[]() -> std::span<const Route> { return kRoutes; },
+                                                 device_routes, account_routes, dnssec_routes});
 
 int http_status_of(ErrorCode code) {
   switch (code) {

@@ -322,6 +322,18 @@ Result<store::Device> Coordinator::add_device(const store::Device& device) {
   return added;
 }
 
+Result<store::Device> Coordinator::device(const std::string& name) {
+  return store_.device(name);
+}
+
+Result<store::Device> Coordinator::replace_device(const store::Device& device) {
+  auto replaced = store_.replace_device(device);
+  if (replaced) {
+    changed();
+  }
+  return replaced;
+}
+
 Status Coordinator::remove_device(const std::string& name) {
   auto removed = store_.remove_device(name);
   if (removed) {

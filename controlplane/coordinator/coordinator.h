@@ -82,6 +82,8 @@ class Coordinator final : public api::Operations {
   Result<api::ZoneInfo> check_zone(const api::ZoneText& text) override;
   Result<std::vector<store::Device>> devices() override;
   Result<store::Device> add_device(const store::Device& device) override;
+  Result<store::Device> device(const std::string& name) override;
+  Result<store::Device> replace_device(const store::Device& device) override;
   Status remove_device(const std::string& name) override;
   Result<std::vector<store::Account>> accounts() override;
   Result<store::Account> account(const std::string& name) override;

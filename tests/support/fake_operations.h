@@ -63,6 +63,8 @@ class FakeOperations : public api::Operations {
   Status confirm_clock() override;
   Result<std::vector<store::Device>> devices() override;
   Result<store::Device> add_device(const store::Device& device) override;
+  Result<store::Device> device(const std::string& name) override;
+  Result<store::Device> replace_device(const store::Device& device) override;
   Status remove_device(const std::string& name) override;
   Result<std::vector<store::Account>> accounts() override;
   Result<store::Account> account(const std::string& name) override;

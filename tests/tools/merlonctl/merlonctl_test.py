@@ -285,6 +285,35 @@ class Others(Case):
         done = self.run_ctl("device", "add", "fw2", "--account", "acme", "--source",
                             "192.0.2.1/24", expect=FAILED)
         self.assertIn("192.0.2.0/24 is the prefix", done.stderr)
+        self.assertIn("what to change", self.run_ctl("device", "set", "fw1", expect=USAGE).stderr)
+        self.run_ctl("device", "set", "fw1", "--recursion", "maybe", expect=USAGE)
+        self.run_ctl("device", "set", "fw1", "--notify", "192.0.2.1,", expect=USAGE)
+        self.run_ctl("device", "set", "fw9", "--recursion", "on", expect=NOT_FOUND)
+        self.run_ctl("device", "key", "fw1", expect=NOT_FOUND)
+        done = self.run_ctl("device", "set", "fw1", "--recursion", "on", "--tsig", "hmac-sha512",
+                            "--notify", "192.0.2.1,[2001:db8::1]:5353", "--token", "new")
+        token = done.stdout.splitlines()[1].split()
+        self.assertEqual((token[0], len(token[1])), ("token", 43))
+        self.assertIn("merlonctl device key fw1", done.stderr)
+        shown = self.run_ctl("device", "show", "fw1").stdout
+        for line in (r"recursion +on", r"tsig +hmac-sha512", r"token +set",
+                     r"notify +192\.0\.2\.1, \[2001:db8::1\]:5353",
+                     r"dns policy +all of the account's"):
+            self.assertRegex(shown, f"(?m)^{line}$")
+        key = self.run_json("device", "key", "fw1")["key"]
+        text = self.run_ctl("device", "key", "fw1").stdout
+        self.assertIn(f'key "{key["name"]}" {{ algorithm hmac-sha512; secret "{key["secret"]}"; }};',
+                      text)
+        self.assertIn(f'    secret: {key["secret"]}\n', text)
+        for words in (("list",), ("show", "fw1")):
+            shown = json.dumps(self.run_json("device", *words))
+            self.assertNotIn(key["secret"], shown)
+            self.assertNotIn(token[1], shown)
+        self.run_ctl("device", "set", "fw1", "--tsig", "off", "--notify", "off", "--token", "off",
+                     "--certificate", "off", "--dns-policy", "")
+        device = self.run_json("device", "show", "fw1")["device"]
+        self.assertEqual((device["tsig"], device["notify"], device["has_token"]),
+                         ("off", [], False))
         self.run_ctl("device", "remove", "fw1", "--yes")
         self.run_ctl("device", "remove", "fw1", "--yes", expect=NOT_FOUND)
 
