@@ -133,6 +133,7 @@ size_t admit(const answer::Limits& limits, const BurstContext& context, size_t c
     answer::Reply& reply = state.replies[i];
     const Outcome parsed = state.outcomes[i];
     const snapshot::Subject* subject = state.subjects[i];
+    state.queries[i].subject_flags = answer::recursion_available(subject);
     if (!gets_reply(parsed)) {
       reply = answer::reply_without_lookup(parsed);
     } else if (answer::settled_by_access(subject, reply)) {
@@ -234,10 +235,18 @@ void look_up(const swap::Live& live, std::span<const uint8_t> pending, BurstStat
   }
 }
 
-void decide(std::span<const uint8_t> pending, const answer::Limits& limits, BurstState& state) {
+// Nothing is written to packets yet, so what turns out to be another's name is still whole when the
+// slow path is offered it.
+void decide(std::span<const uint8_t> pending, const answer::Limits& limits,
+            const BurstContext& context, BurstState& state) {
   for (const uint8_t i : pending) {
     answer::decide(state.queries[i], state.lookups[i], state.subjects[i], limits, state.scratch[i],
                    state.replies[i]);
+    if (state.replies[i].outcome == Outcome::forwarded && context.has_slow_path) [[unlikely]] {
+      state.replies[i].outcome = Outcome::relayed;
+      state.relays[state.relay_count++] = {i, Outcome::forwarded};
+      continue;
+    }
     // Both ends: a short body may lie across two lines. Of a long one the hardware sees the
     // pattern.
     const snapshot::Body& body = state.replies[i].body;
@@ -385,7 +394,7 @@ void answer_burst(const swap::Live& live, const answer::Limits& limits, std::spa
   const std::span<const uint8_t> pending{state.pending.data(), pending_count};
   look_up(live, pending, state);
   timer.done(Stage::look_up, pending_count);
-  decide(pending, limits, state);
+  decide(pending, limits, context, state);
   timer.done(Stage::decide, pending_count);
   compose(burst, limits, context, state, counters);
   timer.done(Stage::compose, size);
