@@ -101,11 +101,13 @@ struct DnsServers {
   std::unique_ptr<dns::UdpProxyServer> slow_path;  // nullptr: none
 };
 
-Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& slot) {
+Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& slot,
+                             const dns::Services& services) {
   dns::ServerOptions options;
   options.listen = settings.dns_listen;
   options.threads = settings.dns_thread_count;
   options.identity = answer::Identity(settings.identity, settings.version);
+  options.services = services;
   if (!settings.cookie_secret_file.empty()) {
     const auto secrets = load_cookie_secrets(settings.cookie_secret_file);
     if (!secrets) {
@@ -121,7 +123,8 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
   if (!settings.slow_path_socket.empty()) {
     auto slow_path = dns::UdpProxyServer::start({.socket_path = settings.slow_path_socket,
                                                  .identity = options.identity,
-                                                 .cookie_secrets = options.cookie_secrets},
+                                                 .cookie_secrets = options.cookie_secrets,
+                                                 .services = services},
                                                 slot);
     if (!slow_path) {
       return in("slow path", slow_path.error());
@@ -220,7 +223,7 @@ int run(const std::string& config) {
   dns::SnapshotSlot slot;
   coordinator::Coordinator coordinator(
       **store, *publisher, slot, coordinator_options(*settings, **signer, *transfers->service));
-  auto dns_servers = start_dns(*settings, slot);
+  auto dns_servers = start_dns(*settings, slot, {.special = transfers->service.get()});
   if (!dns_servers) {
     return give_up("DNS", dns_servers.error());
   }
