@@ -13,6 +13,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "controlplane/api/https_server.h"
 #include "controlplane/api/server.h"
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/dns/server.h"
@@ -203,12 +204,26 @@ int run(const std::string& config) {
   if (!api_server) {
     return give_up("REST API", api_server.error());
   }
+  std::unique_ptr<api::HttpsServer> https;
+  if (!settings->https_listen.empty()) {
+    auto started =
+        api::HttpsServer::start(coordinator, {.listen = settings->https_listen,
+                                              .certificate_file = settings->tls_certificate_file,
+                                              .key_file = settings->tls_key_file,
+                                              .api_token_file = settings->api_token_file});
+    if (!started) {
+      return give_up("HTTPS", started.error());
+    }
+    https = std::move(*started);
+    spdlog::info("HTTPS on {}", fmt::join(settings->https_listen, ", "));
+  }
   spdlog::info("ready: DNS over TCP on {}, API on {}",
                fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
   int received = 0;
   sigwait(&signals, &received);
   spdlog::info("stopping");
   coordinator.cancel_waits();  // the API's requests may be among those who wait
+  https.reset();
   api_server->reset();
   coordinator.stop();
   dns_servers->slow_path.reset();

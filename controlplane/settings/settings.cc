@@ -35,6 +35,11 @@ constexpr settings::Option kOptions[] = {
     {"test_address4", Kind::text, "\"192.0.2.1\"", 0, 0, "an address that every list carries"},
     {"test_address6", Kind::text, "\"2001:db8::1\"", 0, 0,
      "an address that every list with IPv6 carries"},
+    {"https_listen", Kind::text_list, "[]", 0, 0,
+     "addresses for zone files and the REST API over HTTPS, e.g. \"[::]:443\"; needs "
+     "tls_certificate_file and tls_key_file, which are read at the start"},
+    {"api_token_file", Kind::text, "\"\"", 0, 0,
+     "the token for the REST API over HTTPS, made at the first start; empty: not offered there"},
     {"generations_kept", Kind::number, "32", 2, 100'000, "snapshots to keep for rollback"},
     {"contact", Kind::text, "\"\"", 0, 0,
      "e-mail or URL for the User-Agent of feed fetches; some publishers require one"},
@@ -99,6 +104,13 @@ Result<Settings> load_settings(const std::string& path) {
   result.slow_path_socket = section->text("slow_path_socket");
   result.dns_listen = section->text_list("dns_listen");
   result.dns_thread_count = static_cast<unsigned>(section->number("dns_threads"));
+  result.https_listen = section->text_list("https_listen");
+  result.api_token_file = section->text("api_token_file");
+  if (!result.https_listen.empty() &&
+      (result.tls_certificate_file.empty() || result.tls_key_file.empty())) {
+    return fail(ErrorCode::invalid_argument,
+                "{}: https_listen needs tls_certificate_file and tls_key_file", path);
+  }
   result.generations_kept = static_cast<size_t>(section->number("generations_kept"));
   result.contact = section->text("contact");
   result.identity = section->text("identity");

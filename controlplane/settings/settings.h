@@ -20,6 +20,8 @@ struct Settings {
   std::string slow_path_socket;  // empty: none
   std::vector<std::string> dns_listen;
   unsigned dns_thread_count = 1;
+  std::vector<std::string> https_listen;
+  std::string api_token_file;  // empty: no REST API over HTTPS
   size_t generations_kept = 32;
   std::string contact;
   std::string identity;            // NSID, id.server, hostname.bind; empty: not told
