@@ -102,6 +102,11 @@ struct DnsServers {
 Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& slot) {
   dns::ServerOptions options;
   options.listen = settings.dns_listen;
+  options.listen_tls = settings.dot_listen;
+  options.tls = {.certificate_file = settings.tls_certificate_file,
+                 .key_file = settings.tls_key_file,
+                 .client_ca_file = settings.tls_client_ca_file,
+                 .report = [](const std::string& what) { spdlog::warn("{}", what); }};
   options.threads = settings.dns_thread_count;
   options.identity = answer::Identity(settings.identity, settings.version);
   if (!settings.cookie_secret_file.empty()) {
@@ -202,6 +207,9 @@ int run(const std::string& config) {
   auto api_server = api::Server::start(coordinator, {.socket_path = settings->api_socket});
   if (!api_server) {
     return give_up("REST API", api_server.error());
+  }
+  if (!settings->dot_listen.empty()) {
+    spdlog::info("DNS over TLS on {}", fmt::join(dns_servers->tcp->tls_addresses(), ", "));
   }
   spdlog::info("ready: DNS over TCP on {}, API on {}",
                fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
