@@ -103,6 +103,11 @@ struct DnsServers {
 Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& slot) {
   dns::ServerOptions options;
   options.listen = settings.dns_listen;
+  options.listen_tls = settings.dot_listen;
+  options.tls = {.certificate_file = settings.tls_certificate_file,
+                 .key_file = settings.tls_key_file,
+                 .client_ca_file = settings.tls_client_ca_file,
+                 .report = [](const std::string& what) { spdlog::warn("{}", what); }};
   options.threads = settings.dns_thread_count;
   options.identity = answer::Identity(settings.identity, settings.version);
   if (!settings.cookie_secret_file.empty()) {
@@ -216,20 +221,22 @@ int run(const std::string& config) {
     }
     https = std::move(*started);
     spdlog::info("HTTPS on {}", fmt::join(settings->https_listen, ", "));
+    if (!settings->dot_listen.empty()) {
+      spdlog::info("DNS over TLS on {}", fmt::join(dns_servers->tcp->tls_addresses(), ", "));
+    }
+    spdlog::info("ready: DNS over TCP on {}, API on {}",
+                 fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
+    int received = 0;
+    sigwait(&signals, &received);
+    spdlog::info("stopping");
+    coordinator.cancel_waits();  // the API's requests may be among those who wait
+    https.reset();
+    api_server->reset();
+    coordinator.stop();
+    dns_servers->slow_path.reset();
+    dns_servers->tcp.reset();
+    return 0;
   }
-  spdlog::info("ready: DNS over TCP on {}, API on {}",
-               fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
-  int received = 0;
-  sigwait(&signals, &received);
-  spdlog::info("stopping");
-  coordinator.cancel_waits();  // the API's requests may be among those who wait
-  https.reset();
-  api_server->reset();
-  coordinator.stop();
-  dns_servers->slow_path.reset();
-  dns_servers->tcp.reset();
-  return 0;
-}
 
 }  // namespace
 }  // namespace merlon::controlplane

@@ -43,6 +43,7 @@ Coordinator::~Coordinator() {
 Status Coordinator::start() {
   started_ = std::time(nullptr);
   bool build_needed = true;
+  tell_certificates();
   const uint64_t revision = store_.revision();
   if (const auto current = publisher_.directory().current()) {
     auto snapshot = load(*current);

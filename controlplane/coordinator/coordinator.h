@@ -58,9 +58,9 @@ class Coordinator final : public api::Operations {
               Options options);
   ~Coordinator() override;
 
-  // DNS over TCP, for activity(); it outlives the coordinator's threads and callers. Before
-  // start().
-  void watch(const dns::Server& server) { dns_server_ = &server; }
+  // DNS over TCP: for activity(), and told which certificates devices must show. It outlives the
+  // coordinator's threads and callers. Before start().
+  void watch(dns::Server& server) { dns_server_ = &server; }
   // Serves what is in force on disk (a damaged one is said and replaced by a build), builds when
   // the store has moved on since, and starts the threads. Once in a coordinator's life.
   Status start();
@@ -174,6 +174,7 @@ class Coordinator final : public api::Operations {
   void signing_changed();
   std::string dnssec_word() const;
   void note_publications();
+  void tell_certificates();
   void resume(uint64_t generation, const snapshot::Snapshot* served);
   template <class T>
   T told(T result);
@@ -185,7 +186,7 @@ class Coordinator final : public api::Operations {
   Options options_;
   snapshot::IndexKey index_key_ = snapshot::IndexKey::random();
   int64_t started_ = 0;
-  const dns::Server* dns_server_ = nullptr;
+  dns::Server* dns_server_ = nullptr;
 
   std::mutex build_mutex_;  // builds, activations, and the next member
   Builder builder_;

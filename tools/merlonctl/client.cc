@@ -105,7 +105,7 @@ Outcome<Json> Client::send_lines(const char* method, const std::string& target,
 // Where the token goes nobody but the server that the certificate names can read it.
 Done Client::go_by_url(void* curl, const std::string& target) const {
   if (options_.token_file.empty()) {
-    return usage_error("--url needs --token-file FILE with the operator's token");
+    return usage_error("--server needs --token-file FILE with the operator's token");
   }
   Outcome<std::string> token = read_input(options_.token_file);
   if (!token) {
@@ -129,7 +129,7 @@ Outcome<Json> Client::send(const char* method, const std::string& target, const 
   const std::string& socket = remote ? options_.url : options_.socket_path;
   if (remote && !socket.starts_with("https://")) {
     return usage_error(
-        fmt::format("--url \"{}\": must be https://HOST or https://HOST:PORT", socket));
+        fmt::format("--server \"{}\": must be https://HOST or https://HOST:PORT", socket));
   }
   if (!remote && (socket.empty() || socket.size() > kSocketPathSizeMax)) {
     return usage_error(fmt::format("--socket \"{}\": the path must have 1 to {} bytes", socket,

@@ -17,6 +17,9 @@ constexpr uint32_t kSlowS = 900;  // fetching, compiling, reading every segment
 
 constexpr auto kGlobalFlags = std::to_array<Flag>({
     {"--socket", "PATH", "control socket (default: $MERLON_SOCKET, else /run/merlon/control.sock)"},
+    {"--server", "https://HOST", "the REST API over HTTPS instead of the socket"},
+    {"--token-file", "FILE", "with --server: the operator's token"},
+    {"--ca-file", "FILE", "with --server: who may have issued its certificate (default: system's)"},
     {"--json", "", "print the REST API's answer as JSON"},
     {"--timeout", "SECONDS", "how long to wait for an answer (default: see the command)"},
     {"--dry-run", "", "print the requests that would change something instead of sending them"},
