@@ -160,6 +160,23 @@ Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,
   return signer;
 }
 
+// nullptr: none is wanted.
+Result<std::unique_ptr<api::HttpsServer>> start_https(const Settings& settings,
+                                                      api::Operations& operations) {
+  if (settings.https_listen.empty()) {
+    return nullptr;
+  }
+  auto started =
+      api::HttpsServer::start(operations, {.listen = settings.https_listen,
+                                           .certificate_file = settings.tls_certificate_file,
+                                           .key_file = settings.tls_key_file,
+                                           .api_token_file = settings.api_token_file});
+  if (started) {
+    spdlog::info("HTTPS on {}", fmt::join(settings.https_listen, ", "));
+  }
+  return started;
+}
+
 int run(const std::string& config) {
   const auto settings = load_settings(config);
   if (!settings) {
@@ -209,34 +226,26 @@ int run(const std::string& config) {
   if (!api_server) {
     return give_up("REST API", api_server.error());
   }
-  std::unique_ptr<api::HttpsServer> https;
-  if (!settings->https_listen.empty()) {
-    auto started =
-        api::HttpsServer::start(coordinator, {.listen = settings->https_listen,
-                                              .certificate_file = settings->tls_certificate_file,
-                                              .key_file = settings->tls_key_file,
-                                              .api_token_file = settings->api_token_file});
-    if (!started) {
-      return give_up("HTTPS", started.error());
-    }
-    https = std::move(*started);
-    spdlog::info("HTTPS on {}", fmt::join(settings->https_listen, ", "));
-    if (!settings->dot_listen.empty()) {
-      spdlog::info("DNS over TLS on {}", fmt::join(dns_servers->tcp->tls_addresses(), ", "));
-    }
-    spdlog::info("ready: DNS over TCP on {}, API on {}",
-                 fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
-    int received = 0;
-    sigwait(&signals, &received);
-    spdlog::info("stopping");
-    coordinator.cancel_waits();  // the API's requests may be among those who wait
-    https.reset();
-    api_server->reset();
-    coordinator.stop();
-    dns_servers->slow_path.reset();
-    dns_servers->tcp.reset();
-    return 0;
+  auto https = start_https(*settings, coordinator);
+  if (!https) {
+    return give_up("HTTPS", https.error());
   }
+  if (!settings->dot_listen.empty()) {
+    spdlog::info("DNS over TLS on {}", fmt::join(dns_servers->tcp->tls_addresses(), ", "));
+  }
+  spdlog::info("ready: DNS over TCP on {}, API on {}",
+               fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
+  int received = 0;
+  sigwait(&signals, &received);
+  spdlog::info("stopping");
+  coordinator.cancel_waits();  // the API's requests may be among those who wait
+  https->reset();
+  api_server->reset();
+  coordinator.stop();
+  dns_servers->slow_path.reset();
+  dns_servers->tcp.reset();
+  return 0;
+}
 
 }  // namespace
 }  // namespace merlon::controlplane

@@ -102,8 +102,21 @@ Outcome<Json> Client::send_lines(const char* method, const std::string& target,
   return send(method, target, {.text = lines, .type = "text/plain"});
 }
 
+Done Client::go_by_socket(void* curl, const std::string& target) const {
+  if (const Done good = check_address(); !good) {
+    return good;
+  }
+  curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, options_.socket_path.c_str());
+  curl_easy_setopt(curl, CURLOPT_URL, ("http://localhost" + target).c_str());
+  curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+  return {};
+}
+
 // Where the token goes nobody but the server that the certificate names can read it.
 Done Client::go_by_url(void* curl, const std::string& target) const {
+  if (const Done good = check_address(); !good) {
+    return good;
+  }
   if (options_.token_file.empty()) {
     return usage_error("--server needs --token-file FILE with the operator's token");
   }
@@ -124,7 +137,7 @@ Done Client::go_by_url(void* curl, const std::string& target) const {
   return {};
 }
 
-Outcome<Json> Client::send(const char* method, const std::string& target, const Body& body) const {
+Done Client::check_address() const {
   const bool remote = !options_.url.empty();
   const std::string& socket = remote ? options_.url : options_.socket_path;
   if (remote && !socket.starts_with("https://")) {
@@ -135,6 +148,12 @@ Outcome<Json> Client::send(const char* method, const std::string& target, const 
     return usage_error(fmt::format("--socket \"{}\": the path must have 1 to {} bytes", socket,
                                    kSocketPathSizeMax));
   }
+  return {};
+}
+
+Outcome<Json> Client::send(const char* method, const std::string& target, const Body& body) const {
+  const bool remote = !options_.url.empty();
+  const std::string& socket = remote ? options_.url : options_.socket_path;
   if (options_.dry_run && std::strcmp(method, "GET") != 0) {
     print_unsent(method, target, body.text);
     return std::unexpected(Failure{Exit::ok, "", {}});
@@ -146,14 +165,10 @@ Outcome<Json> Client::send(const char* method, const std::string& target, const 
           "Expect:"),
       curl_slist_free_all);
   Received received;
-  if (remote) {
-    if (const Done reached = go_by_url(curl.get(), target); !reached) {
-      return std::unexpected(reached.error());
-    }
-  } else {
-    curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
-    curl_easy_setopt(curl.get(), CURLOPT_URL, ("http://localhost" + target).c_str());
-    curl_easy_setopt(curl.get(), CURLOPT_NOPROXY, "*");
+  if (const Done reached =
+          remote ? go_by_url(curl.get(), target) : go_by_socket(curl.get(), target);
+      !reached) {
+    return std::unexpected(reached.error());
   }
   curl_easy_setopt(curl.get(), CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   curl_easy_setopt(curl.get(), CURLOPT_PATH_AS_IS, 1L);

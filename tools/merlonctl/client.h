@@ -40,6 +40,8 @@ class Client {
     std::string text;
     const char* type = "application/json";
   };
+  Done check_address() const;
+  Done go_by_socket(void* curl, const std::string& target) const;
   Done go_by_url(void* curl, const std::string& target) const;
   Outcome<Json> send(const char* method, const std::string& target, const Body& body) const;
 

@@ -60,6 +60,10 @@ constexpr auto kDeviceAddFlags = std::to_array<Flag>({
     {"--certificate", "SHA256", "fingerprint of the one it must show over TLS; off: any or none"},
     {"--token", "new|off", "a new token for zone files over HTTPS, shown this once"},
 });
+constexpr auto kDeviceConfigFlags = std::to_array<Flag>({
+    {"--for", "SERVER", "named, knot, nsd, unbound or pdns"},
+    {"--address", "ADDRESS", "where it reaches this service"},
+});
 constexpr auto kDeviceSetFlags = std::to_array<Flag>({
     {"--source", "PREFIX,..", "addresses or prefixes that it asks from"},
     {"--tier", "TIER", "community, basic, advanced or operator (default: basic)"},
@@ -259,6 +263,9 @@ constexpr auto kCommands = std::to_array<Command>({
      "its key for transfers, as servers write it",
      "merlonctl device key fw1",
      run_device_key},
+    {"device", "config", "NAME", 1, 1, kDeviceConfigFlags, kQuickS,
+     "what its server needs to take the policy zones, ready to be pasted",
+     "merlonctl device config ns1 --for named --address 192.0.2.53", run_device_config},
     {"device", "remove", "NAME", 1, 1, kYesFlags, kQuickS, "stop answering a device",
      "merlonctl device remove fw1 --yes", run_device_remove},
     {"account",
