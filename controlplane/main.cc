@@ -14,6 +14,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "controlplane/api/https_server.h"
 #include "controlplane/api/server.h"
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/dns/server.h"
@@ -105,6 +106,11 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
                              const dns::Services& services) {
   dns::ServerOptions options;
   options.listen = settings.dns_listen;
+  options.listen_tls = settings.dot_listen;
+  options.tls = {.certificate_file = settings.tls_certificate_file,
+                 .key_file = settings.tls_key_file,
+                 .client_ca_file = settings.tls_client_ca_file,
+                 .report = [](const std::string& what) { spdlog::warn("{}", what); }};
   options.threads = settings.dns_thread_count;
   options.identity = answer::Identity(settings.identity, settings.version);
   options.services = services;
@@ -182,6 +188,23 @@ Result<Transfers> start_transfers(const Settings& settings) {
   return Transfers{std::move(*journal), std::move(*service)};
 }
 
+// nullptr: none is wanted.
+Result<std::unique_ptr<api::HttpsServer>> start_https(const Settings& settings,
+                                                      api::Operations& operations) {
+  if (settings.https_listen.empty()) {
+    return nullptr;
+  }
+  auto started =
+      api::HttpsServer::start(operations, {.listen = settings.https_listen,
+                                           .certificate_file = settings.tls_certificate_file,
+                                           .key_file = settings.tls_key_file,
+                                           .api_token_file = settings.api_token_file});
+  if (started) {
+    spdlog::info("HTTPS on {}", fmt::join(settings.https_listen, ", "));
+  }
+  return started;
+}
+
 int run(const std::string& config) {
   const auto settings = load_settings(config);
   if (!settings) {
@@ -235,12 +258,20 @@ int run(const std::string& config) {
   if (!api_server) {
     return give_up("REST API", api_server.error());
   }
+  auto https = start_https(*settings, coordinator);
+  if (!https) {
+    return give_up("HTTPS", https.error());
+  }
+  if (!settings->dot_listen.empty()) {
+    spdlog::info("DNS over TLS on {}", fmt::join(dns_servers->tcp->tls_addresses(), ", "));
+  }
   spdlog::info("ready: DNS over TCP on {}, API on {}",
                fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
   int received = 0;
   sigwait(&signals, &received);
   spdlog::info("stopping");
   coordinator.cancel_waits();  // the API's requests may be among those who wait
+  https->reset();
   api_server->reset();
   coordinator.stop();
   transfers->service->stop();

@@ -53,6 +53,7 @@ struct PolicyZone {
 struct Published {
   std::vector<ListInfo> lists{};  // of IP policies and own block lists
   std::vector<PolicyZone> policy_zones{};
+  std::vector<PolicyZone> catalogs{};   // one for each device that transfers; names: its members
   std::vector<std::string> problems{};  // why some of it is as it was before
 };
 
@@ -76,6 +77,12 @@ struct ZoneText {
   std::string apex;
   std::string file;  // for messages
   std::string text;
+};
+
+// A zone as it is served, as a zone file.
+struct ZoneFile {
+  uint32_t serial = 0;
+  std::string text{};
 };
 
 struct SnapshotInfo {
@@ -204,6 +211,10 @@ class Operations {
   virtual Result<std::vector<ZoneInfo>> reload_zones() = 0;
   // What loading it would say; nothing is changed.
   virtual Result<ZoneInfo> check_zone(const ZoneText& text) = 0;
+
+  // A zone of the account whose device has the token of this digest. Errors: not_found (no such
+  // token), conflict (the account has no such zone).
+  virtual Result<ZoneFile> zone_file(const std::string& token_digest, const std::string& apex) = 0;
 
   virtual Result<Dnssec> dnssec_zones() = 0;
   virtual Result<DnssecZone> dnssec_zone(const std::string& apex) = 0;

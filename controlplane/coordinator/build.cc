@@ -110,6 +110,7 @@ Result<api::BuildReport> Coordinator::build_and_publish() {
   for (const OperatorSegment& segment : operators) {
     built->segments.push_back({segment.listed, *segment.bytes});
   }
+  tell_certificates();
   const double compile_seconds = seconds_since(start);
   auto made = publish_built(*built);
   if (!made) {
@@ -121,6 +122,22 @@ Result<api::BuildReport> Coordinator::build_and_publish() {
   const std::lock_guard facts(facts_mutex_);
   built_revision_ = built->revision;
   return made;
+}
+
+// Before the access entries of the same devices are in force, so that a new device with a
+// certificate is never served without it.
+void Coordinator::tell_certificates() {
+  const auto devices = store_.devices();
+  if (dns_server_ == nullptr || !devices) {
+    return;
+  }
+  dns::DeviceCertificates::Table table;
+  for (const store::Device& device : *devices) {
+    if (!device.certificate.empty()) {
+      table[{device.account_number, device.number}] = device.certificate;
+    }
+  }
+  dns_server_->set_certificates(std::move(table));
 }
 
 Result<api::BuildReport> Coordinator::publish_built(const Builder::Build& built) {

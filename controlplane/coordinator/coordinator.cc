@@ -44,6 +44,7 @@ Status Coordinator::start() {
   started_ = std::time(nullptr);
   take_over_devices();
   bool build_needed = true;
+  tell_certificates();
   const uint64_t revision = store_.revision();
   if (const auto current = publisher_.directory().current()) {
     auto snapshot = load(*current);

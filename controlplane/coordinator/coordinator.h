@@ -64,9 +64,9 @@ class Coordinator final : public api::Operations {
               Options options);
   ~Coordinator() override;
 
-  // DNS over TCP, for activity(); it outlives the coordinator's threads and callers. Before
-  // start().
-  void watch(const dns::Server& server) { dns_server_ = &server; }
+  // DNS over TCP: for activity(), and told which certificates devices must show. It outlives the
+  // coordinator's threads and callers. Before start().
+  void watch(dns::Server& server) { dns_server_ = &server; }
   // Serves what is in force on disk (a damaged one is said and replaced by a build), builds when
   // the store has moved on since, and starts the threads. Once in a coordinator's life.
   Status start();
@@ -114,6 +114,8 @@ class Coordinator final : public api::Operations {
   Result<store::Policy> add_policy(const store::Policy& policy) override;
   Result<store::Policy> replace_policy(const store::Policy& policy) override;
   Status remove_policy(const std::string& account, const std::string& name) override;
+  Result<api::ZoneFile> zone_file(const std::string& token_digest,
+                                  const std::string& apex) override;
   Result<api::Dnssec> dnssec_zones() override;
   Result<api::DnssecZone> dnssec_zone(const std::string& apex) override;
   Result<api::DnssecZone> start_rollover(const std::string& apex,
@@ -183,6 +185,7 @@ class Coordinator final : public api::Operations {
   // After the data plane was told; `before` is what was in force then.
   void tell_transfers(const dns::SnapshotPointer& before);
   void take_over_devices();
+  void tell_certificates();
   void resume(uint64_t generation, const snapshot::Snapshot* served);
   template <class T>
   T told(T result);
@@ -194,7 +197,7 @@ class Coordinator final : public api::Operations {
   Options options_;
   snapshot::IndexKey index_key_ = snapshot::IndexKey::random();
   int64_t started_ = 0;
-  const dns::Server* dns_server_ = nullptr;
+  dns::Server* dns_server_ = nullptr;
 
   std::mutex build_mutex_;  // builds, activations, and the next member
   Builder builder_;

@@ -442,29 +442,6 @@ Result<store::Device> FakeOperations::add_device(const store::Device& device) {
   return stored;
 }
 
-Result<store::Device> FakeOperations::device(const std::string& name) {
-  MERLON_BEGIN();
-  const auto found = devices_.find(name);
-  if (found == devices_.end()) {
-    return fail(ErrorCode::not_found, "there is no device \"{}\"", name);
-  }
-  return found->second;
-}
-
-Result<store::Device> FakeOperations::replace_device(const store::Device& device) {
-  MERLON_BEGIN();
-  const auto found = devices_.find(device.name);
-  if (found == devices_.end()) {
-    return fail(ErrorCode::not_found, "there is no device \"{}\"", device.name);
-  }
-  if (device.account != found->second.account) {
-    return fail(ErrorCode::invalid_argument, "a device stays with its account");
-  }
-  found->second = device;
-  ++revision_;
-  return device;
-}
-
 Status FakeOperations::remove_device(const std::string& name) {
   MERLON_BEGIN();
   if (devices_.erase(name) == 0) {

@@ -17,6 +17,9 @@ constexpr uint32_t kSlowS = 900;  // fetching, compiling, reading every segment
 
 constexpr auto kGlobalFlags = std::to_array<Flag>({
     {"--socket", "PATH", "control socket (default: $MERLON_SOCKET, else /run/merlon/control.sock)"},
+    {"--server", "https://HOST", "the REST API over HTTPS instead of the socket"},
+    {"--token-file", "FILE", "with --server: the operator's token"},
+    {"--ca-file", "FILE", "with --server: who may have issued its certificate (default: system's)"},
     {"--json", "", "print the REST API's answer as JSON"},
     {"--timeout", "SECONDS", "how long to wait for an answer (default: see the command)"},
     {"--dry-run", "", "print the requests that would change something instead of sending them"},
@@ -56,6 +59,10 @@ constexpr auto kDeviceAddFlags = std::to_array<Flag>({
      "who is told of changes: 192.0.2.1, [2001:db8::1]:5353; off: nobody"},
     {"--certificate", "SHA256", "fingerprint of the one it must show over TLS; off: any or none"},
     {"--token", "new|off", "a new token for zone files over HTTPS, shown this once"},
+});
+constexpr auto kDeviceConfigFlags = std::to_array<Flag>({
+    {"--for", "SERVER", "named, knot, nsd, unbound or pdns"},
+    {"--address", "ADDRESS", "where it reaches this service"},
 });
 constexpr auto kDeviceSetFlags = std::to_array<Flag>({
     {"--source", "PREFIX,..", "addresses or prefixes that it asks from"},
@@ -256,6 +263,9 @@ constexpr auto kCommands = std::to_array<Command>({
      "its key for transfers, as servers write it",
      "merlonctl device key fw1",
      run_device_key},
+    {"device", "config", "NAME", 1, 1, kDeviceConfigFlags, kQuickS,
+     "what its server needs to take the policy zones, ready to be pasted",
+     "merlonctl device config ns1 --for named --address 192.0.2.53", run_device_config},
     {"device", "remove", "NAME", 1, 1, kYesFlags, kQuickS, "stop answering a device",
      "merlonctl device remove fw1 --yes", run_device_remove},
     {"account",

@@ -113,6 +113,7 @@ Done run_device_show(const Context& context);
 Done run_device_add(const Context& context);
 Done run_device_set(const Context& context);
 Done run_device_key(const Context& context);
+Done run_device_config(const Context& context);
 Done run_device_remove(const Context& context);
 Done run_account_list(const Context& context);
 Done run_account_show(const Context& context);

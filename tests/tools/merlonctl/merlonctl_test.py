@@ -303,8 +303,8 @@ class Others(Case):
             self.assertRegex(shown, f"(?m)^{line}$")
         key = self.run_json("device", "key", "fw1")["key"]
         text = self.run_ctl("device", "key", "fw1").stdout
-        self.assertIn(f'key "{key["name"]}" {{ algorithm hmac-sha512; secret "{key["secret"]}"; }};',
-                      text)
+        self.assertIn(f'key "{key["name"]}" {{ algorithm hmac-sha512; '
+                      f'secret "{key["secret"]}"; }};', text)
         self.assertIn(f'    secret: {key["secret"]}\n', text)
         for words in (("list",), ("show", "fw1")):
             shown = json.dumps(self.run_json("device", *words))
