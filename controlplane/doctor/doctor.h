@@ -103,7 +103,7 @@ struct Device {
   std::vector<address::AnyPrefix> sources{};
   int64_t created = 0;
   bool recursion = false;
-  std::string key{};     // the name of its TSIG key; "": none
+  std::string key{};      // the name of its TSIG key; "": none
   bool is_served = true;  // false: the data plane's snapshot does not have it
   bool has_udp = false;   // the data plane's numbers are known
   Udp udp{};

@@ -81,6 +81,12 @@ const std::vector<Row>& udp_rows() {
          d.udp.truncated_times = times(kNow - 2 * kDayS);
          d.tcp.last = kNow - 3 * kDayS;
        }},
+  };
+  return rows;
+}
+
+const std::vector<Row>& limit_rows() {
+  static const std::vector<Row> rows = {
       {"512 bytes only, TCP works",
        [](Device& d) { d.udp.would_fit = 100; },
        {"info edns_missing fw1"}},
@@ -115,6 +121,12 @@ const std::vector<Row>& udp_rows() {
          d.udp.limited = 100;
          d.udp.limited_last = kNow - 60;
        }},
+  };
+  return rows;
+}
+
+const std::vector<Row>& refused_rows() {
+  static const std::vector<Row> rows = {
       {"refused by its entry",
        [](Device& d) {
          d.udp.refused_by_verb = 9;
@@ -206,6 +218,12 @@ const std::vector<Row>& name_rows() {
          d.udp.hidden = 50;
          d.udp.hidden_last = kNow - 9;
        }},
+  };
+  return rows;
+}
+
+const std::vector<Row>& repeat_rows() {
+  static const std::vector<Row> rows = {
       {"asks again and again",
        [](Device& d) { d.tcp.names.push_back(failing()); },
        {"error list_too_long fw1"}},
@@ -293,10 +311,13 @@ void check(const std::vector<Row>& rows) {
 
 TEST(Doctor, CountersOverUdpMakeFindingsOnlyWhenTheyMust) {
   check(udp_rows());
+  check(limit_rows());
+  check(refused_rows());
 }
 
 TEST(Doctor, NamesThatAreAskedMakeFindingsOnlyWhenTheyMust) {
   check(name_rows());
+  check(repeat_rows());
 }
 
 TEST(Doctor, SilenceIsSaidWhenItIsLongEnough) {
@@ -352,7 +373,8 @@ TEST(Doctor, ALongListIsSaidWithItsProfileAndTheWayOut) {
 }
 
 TEST(Doctor, EveryFindingIsOneLineWithACauseAndADeed) {
-  for (const auto* rows : {&udp_rows(), &name_rows(), &silence_rows()}) {
+  for (const auto* rows : {&udp_rows(), &limit_rows(), &refused_rows(), &name_rows(),
+                           &repeat_rows(), &silence_rows()}) {
     for (const Row& row : *rows) {
       Device device = healthy();
       row.spoil(device);
