@@ -18,8 +18,10 @@
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/udp_proxy.h"
 #include "controlplane/dnssec/zone_signer.h"
+#include "controlplane/forward/forwarder.h"
 #include "controlplane/publish/publisher.h"
 #include "controlplane/settings/dnssec_settings.h"
+#include "controlplane/settings/forward_settings.h"
 #include "controlplane/settings/settings.h"
 #include "controlplane/store/store.h"
 #include "zones/answer/identity.h"
@@ -99,8 +101,10 @@ struct DnsServers {
   std::unique_ptr<dns::UdpProxyServer> slow_path;  // nullptr: none
 };
 
-Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& slot) {
+Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& slot,
+                             const dns::Services& services) {
   dns::ServerOptions options;
+  options.services = services;
   options.listen = settings.dns_listen;
   options.threads = settings.dns_thread_count;
   options.identity = answer::Identity(settings.identity, settings.version);
@@ -119,7 +123,8 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
   if (!settings.slow_path_socket.empty()) {
     auto slow_path = dns::UdpProxyServer::start({.socket_path = settings.slow_path_socket,
                                                  .identity = options.identity,
-                                                 .cookie_secrets = options.cookie_secrets},
+                                                 .cookie_secrets = options.cookie_secrets,
+                                                 .services = services},
                                                 slot);
     if (!slow_path) {
       return in("slow path", slow_path.error());
@@ -129,7 +134,8 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
   return servers;
 }
 
-coordinator::Options coordinator_options(const Settings& settings, dnssec::Signer& signer) {
+coordinator::Options coordinator_options(const Settings& settings, dnssec::Signer& signer,
+                                         forward::Forwarder& forwarder) {
   return {.compile = settings.compile,
           .catalogue_path = settings.catalogue_path(),
           .dataplane_socket = settings.dataplane_socket,
@@ -137,7 +143,8 @@ coordinator::Options coordinator_options(const Settings& settings, dnssec::Signe
           .zone_log_path = settings.zone_log_path(),
           .signer = &signer,
           .dnssec = &signer,
-          .zones = settings.zones};
+          .zones = settings.zones,
+          .forwarder = &forwarder};
 }
 
 Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,
@@ -152,6 +159,15 @@ Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,
     spdlog::warn("{}", (*signer)->cache_trouble());
   }
   return signer;
+}
+
+Result<std::unique_ptr<forward::Forwarder>> start_forwarder(const std::string& config,
+                                                            const Settings& settings) {
+  auto options = load_forward_settings(config, settings);
+  if (!options) {
+    return std::unexpected(options.error());
+  }
+  return forward::Forwarder::start(std::move(*options));
 }
 
 int run(const std::string& config) {
@@ -188,10 +204,14 @@ int run(const std::string& config) {
   if (!signer) {
     return give_up("DNSSEC", signer.error());
   }
+  const auto forwarder = start_forwarder(config, *settings);
+  if (!forwarder) {
+    return give_up("forwarding", forwarder.error());
+  }
   dns::SnapshotSlot slot;
   coordinator::Coordinator coordinator(**store, *publisher, slot,
-                                       coordinator_options(*settings, **signer));
-  auto dns_servers = start_dns(*settings, slot);
+                                       coordinator_options(*settings, **signer, **forwarder));
+  auto dns_servers = start_dns(*settings, slot, {.forwarder = forwarder->get()});
   if (!dns_servers) {
     return give_up("DNS", dns_servers.error());
   }
@@ -227,8 +247,9 @@ int main(int argc, char** argv) {
   app.add_flag_callback(
       "--example-config",
       [] {
-        fmt::print("{}\n{}", merlon::controlplane::example_settings(),
-                   merlon::controlplane::example_dnssec_settings());
+        fmt::print("{}\n{}\n{}", merlon::controlplane::example_settings(),
+                   merlon::controlplane::example_dnssec_settings(),
+                   merlon::controlplane::example_forward_settings());
         throw CLI::Success();
       },
       "print the section with defaults and exit");

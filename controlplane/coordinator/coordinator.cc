@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/coordinator/coordinator.h"
 
+#include "controlplane/forward/forwarder.h"
+
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -49,6 +51,7 @@ Status Coordinator::start() {
     const auto catalogue = load_catalogue(*current);
     resume(*current, snapshot ? snapshot->get() : nullptr);
     if (snapshot) {
+      tell_forwarder();
       slot_.set(*snapshot);
       zones_.adopt(**snapshot);
       build_needed = !catalogue || catalogue->revision != revision ||
@@ -371,6 +374,9 @@ Result<api::Activity> Coordinator::activity() {
       activity.tcp_subjects.push_back({subject.first, subject.second, queries});
     }
   }
+  if (options_.forwarder != nullptr) {
+    activity.forward_counters = options_.forwarder->report().counters;
+  }
   const std::lock_guard lock(facts_mutex_);
   activity.builds = builds_;
   activity.builds_changed = builds_changed_;
@@ -379,6 +385,13 @@ Result<api::Activity> Coordinator::activity() {
   activity.refreshes = refreshes_;
   activity.refresh_failures = refresh_failures_;
   return activity;
+}
+
+Result<std::string> Coordinator::forwarding() {
+  if (options_.forwarder == nullptr) {
+    return fail(ErrorCode::unsupported, "this process does not forward");
+  }
+  return options_.forwarder->report().to_json();
 }
 
 Result<api::CheckReport> Coordinator::check(const std::string& value) {
