@@ -8,11 +8,13 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <ctime>
 #include <exception>
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "controlplane/api/https_server.h"
 #include "controlplane/api/server.h"
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/dns/server.h"
@@ -24,6 +26,7 @@
 #include "controlplane/settings/forward_settings.h"
 #include "controlplane/settings/settings.h"
 #include "controlplane/store/store.h"
+#include "controlplane/transfer/service.h"
 #include "zones/answer/identity.h"
 #include "zones/base/file.h"
 #include "zones/cookie/cookie.h"
@@ -104,10 +107,15 @@ struct DnsServers {
 Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& slot,
                              const dns::Services& services) {
   dns::ServerOptions options;
-  options.services = services;
   options.listen = settings.dns_listen;
+  options.listen_tls = settings.dot_listen;
+  options.tls = {.certificate_file = settings.tls_certificate_file,
+                 .key_file = settings.tls_key_file,
+                 .client_ca_file = settings.tls_client_ca_file,
+                 .report = [](const std::string& what) { spdlog::warn("{}", what); }};
   options.threads = settings.dns_thread_count;
   options.identity = answer::Identity(settings.identity, settings.version);
+  options.services = services;
   if (!settings.cookie_secret_file.empty()) {
     const auto secrets = load_cookie_secrets(settings.cookie_secret_file);
     if (!secrets) {
@@ -135,6 +143,7 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
 }
 
 coordinator::Options coordinator_options(const Settings& settings, dnssec::Signer& signer,
+                                         transfer::Service& transfers,
                                          forward::Forwarder& forwarder) {
   return {.compile = settings.compile,
           .catalogue_path = settings.catalogue_path(),
@@ -143,6 +152,7 @@ coordinator::Options coordinator_options(const Settings& settings, dnssec::Signe
           .zone_log_path = settings.zone_log_path(),
           .signer = &signer,
           .dnssec = &signer,
+          .transfers = &transfers,
           .zones = settings.zones,
           .forwarder = &forwarder};
 }
@@ -168,6 +178,44 @@ Result<std::unique_ptr<forward::Forwarder>> start_forwarder(const std::string& c
     return std::unexpected(options.error());
   }
   return forward::Forwarder::start(std::move(*options));
+}
+
+// The journal, and what gives it away; in this order they start, in the other they end.
+struct Transfers {
+  std::unique_ptr<compile::Journal> journal;
+  std::unique_ptr<transfer::Service> service;
+};
+
+Result<Transfers> start_transfers(const Settings& settings) {
+  auto journal = compile::Journal::open({.directory = settings.journal_path()}, std::time(nullptr));
+  if (!journal) {
+    return std::unexpected(journal.error());
+  }
+  for (const std::string& note : (*journal)->notes()) {
+    spdlog::warn("{}", note);
+  }
+  auto service = transfer::Service::start({.journal = journal->get()});
+  if (!service) {
+    return std::unexpected(service.error());
+  }
+  return Transfers{std::move(*journal), std::move(*service)};
+}
+
+// nullptr: none is wanted.
+Result<std::unique_ptr<api::HttpsServer>> start_https(const Settings& settings,
+                                                      api::Operations& operations) {
+  if (settings.https_listen.empty()) {
+    return nullptr;
+  }
+  auto started =
+      api::HttpsServer::start(operations, {.listen = settings.https_listen,
+                                           .certificate_file = settings.tls_certificate_file,
+                                           .key_file = settings.tls_key_file,
+                                           .api_token_file = settings.api_token_file});
+  if (started) {
+    spdlog::info("HTTPS on {}", fmt::join(settings.https_listen, ", "));
+  }
+  return started;
 }
 
 int run(const std::string& config) {
@@ -204,14 +252,20 @@ int run(const std::string& config) {
   if (!signer) {
     return give_up("DNSSEC", signer.error());
   }
+  const auto transfers = start_transfers(*settings);
+  if (!transfers) {
+    return give_up("transfers", transfers.error());
+  }
   const auto forwarder = start_forwarder(config, *settings);
   if (!forwarder) {
     return give_up("forwarding", forwarder.error());
   }
   dns::SnapshotSlot slot;
-  coordinator::Coordinator coordinator(**store, *publisher, slot,
-                                       coordinator_options(*settings, **signer, **forwarder));
-  auto dns_servers = start_dns(*settings, slot, {.forwarder = forwarder->get()});
+  coordinator::Coordinator coordinator(
+      **store, *publisher, slot,
+      coordinator_options(*settings, **signer, *transfers->service, **forwarder));
+  auto dns_servers = start_dns(
+      *settings, slot, {.special = transfers->service.get(), .forwarder = forwarder->get()});
   if (!dns_servers) {
     return give_up("DNS", dns_servers.error());
   }
@@ -223,14 +277,23 @@ int run(const std::string& config) {
   if (!api_server) {
     return give_up("REST API", api_server.error());
   }
+  auto https = start_https(*settings, coordinator);
+  if (!https) {
+    return give_up("HTTPS", https.error());
+  }
+  if (!settings->dot_listen.empty()) {
+    spdlog::info("DNS over TLS on {}", fmt::join(dns_servers->tcp->tls_addresses(), ", "));
+  }
   spdlog::info("ready: DNS over TCP on {}, API on {}",
                fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
   int received = 0;
   sigwait(&signals, &received);
   spdlog::info("stopping");
   coordinator.cancel_waits();  // the API's requests may be among those who wait
+  https->reset();
   api_server->reset();
   coordinator.stop();
+  transfers->service->stop();
   dns_servers->slow_path.reset();
   dns_servers->tcp.reset();
   return 0;

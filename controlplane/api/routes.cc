@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/api/doctor.h"
 #include "controlplane/api/exposition.h"
 #include "controlplane/api/observe.h"
 #include "controlplane/api/route.h"
@@ -146,6 +147,10 @@ Result<Json> start_profile(const Arguments& a) {
   return from_dataplane(a, fmt::format("profile {}", body["seconds"].get<uint64_t>()));
 }
 
+Result<Json> doctor(const Arguments& a) {
+  return wrap_plain("doctor", doctor_json(a.operations, a.query("device"), std::time(nullptr)));
+}
+
 constexpr auto kRoutes = std::to_array<Route>({
     {"GET", "/v1/status", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("status", a.operations.status()))},
@@ -187,14 +192,15 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/dataplane/profile", Takes::object, "", 200, start_profile},
     {"GET", "/v1/check", Takes::nothing, "value", 200,
      MERLON_HANDLE(wrap("check", a.operations.check(a.query("value"))))},
+    {"GET", "/v1/doctor", Takes::nothing, "device?", 200, doctor},
     {"GET", "/metrics", Takes::nothing, "", 200, nullptr,
      [](Operations& operations) { return metrics_text(operations, std::time(nullptr)); }},
 });
 
 // In the order in which they are listed.
-constexpr auto kTables =
-    std::to_array<std::span<const Route> (*)()>({[]() -> std::span<const Route> { return kRoutes; },
-                                                 device_routes, account_routes, dnssec_routes});
+constexpr auto kTables = std::to_array<std::span<const Route> (*)()>(
+    {[]() -> std::span<const Route> { return kRoutes; }, device_routes, account_routes,
+     dnssec_routes, transfer_routes});
 
 int http_status_of(ErrorCode code) {
   switch (code) {

@@ -56,6 +56,7 @@ Result<api::BuildReport> Coordinator::build_snapshot() {
 }
 
 Result<api::BuildReport> Coordinator::build_locked() {
+  const auto before = slot_.get();
   auto report = build_and_publish();
   if (report) {
     // Also of a generation that it should know: it may have met it damaged, or not met it yet.
@@ -69,6 +70,7 @@ Result<api::BuildReport> Coordinator::build_locked() {
       }
     }
     report->dataplane_error = told.error;
+    tell_transfers(before);
     if (report->changed) {
       clean_up();
     }
@@ -109,6 +111,7 @@ Result<api::BuildReport> Coordinator::build_and_publish() {
   for (const OperatorSegment& segment : operators) {
     built->segments.push_back({segment.listed, *segment.bytes});
   }
+  tell_certificates();
   const double compile_seconds = seconds_since(start);
   auto made = publish_built(*built);
   if (!made) {
@@ -120,6 +123,22 @@ Result<api::BuildReport> Coordinator::build_and_publish() {
   const std::lock_guard facts(facts_mutex_);
   built_revision_ = built->revision;
   return made;
+}
+
+// Before the access entries of the same devices are in force, so that a new device with a
+// certificate is never served without it.
+void Coordinator::tell_certificates() {
+  const auto devices = store_.devices();
+  if (dns_server_ == nullptr || !devices) {
+    return;
+  }
+  dns::DeviceCertificates::Table table;
+  for (const store::Device& device : *devices) {
+    if (!device.certificate.empty()) {
+      table[{device.account_number, device.number}] = device.certificate;
+    }
+  }
+  dns_server_->set_certificates(std::move(table));
 }
 
 Result<api::BuildReport> Coordinator::publish_built(const Builder::Build& built) {
@@ -321,6 +340,7 @@ Result<api::BuildReport> Coordinator::activate_locked(uint64_t generation) {
   // The operator chose this generation for the store as it is now: it is not built over until
   // something changes. Read once: a change that comes while we work is built.
   const uint64_t revision = store_.revision();
+  const auto before = slot_.get();
   auto snapshot = load(generation);
   if (!snapshot) {
     return in("activate", snapshot.error());
@@ -346,6 +366,7 @@ Result<api::BuildReport> Coordinator::activate_locked(uint64_t generation) {
     built_revision_ = revision;
   }
   report.dataplane_error = tell_dataplane(generation).error;
+  tell_transfers(before);
   report.publish_seconds = seconds_since(start);
   spdlog::info("generation {} activated", generation);
   return report;

@@ -44,7 +44,9 @@ Coordinator::~Coordinator() {
 
 Status Coordinator::start() {
   started_ = std::time(nullptr);
+  take_over_devices();
   bool build_needed = true;
+  tell_certificates();
   const uint64_t revision = store_.revision();
   if (const auto current = publisher_.directory().current()) {
     auto snapshot = load(*current);
@@ -370,8 +372,11 @@ Result<api::Activity> Coordinator::activity() {
       activity.tcp_outcomes.emplace_back(to_string(static_cast<answer::Outcome>(i)),
                                          tcp.outcomes[i]);
     }
-    for (const auto& [subject, queries] : dns_server_->subject_queries()) {
-      activity.tcp_subjects.push_back({subject.first, subject.second, queries});
+    for (const auto& [subject, count] : dns_server_->subject_queries()) {
+      activity.tcp_subjects.push_back({.account = subject.first,
+                                       .device = subject.second,
+                                       .queries = count.queries,
+                                       .last = count.last});
     }
   }
   if (options_.forwarder != nullptr) {

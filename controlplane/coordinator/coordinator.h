@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,6 +32,9 @@
 namespace merlon::dnssec {
 class Signer;
 }
+namespace merlon::transfer {
+class Service;
+}
 
 namespace merlon::forward {
 class Forwarder;
@@ -46,6 +50,8 @@ struct Options {
   std::string zone_log_path;              // "": after a restart all zones are compiled anew
   compile::ZoneSigner* signer = nullptr;  // outlives the coordinator; nullptr: nothing is signed
   dnssec::Signer* dnssec = nullptr;       // the same one, for its keys and rollovers
+  // Outlives the coordinator, which tells it of devices and generations; nullptr: no transfers.
+  transfer::Service* transfers = nullptr;
   // A build waits for more after a change: of a feed, of what somebody edits.
   uint32_t build_quiet_ms = 500;
   uint32_t edit_quiet_ms = 3;
@@ -63,9 +69,9 @@ class Coordinator final : public api::Operations {
               Options options);
   ~Coordinator() override;
 
-  // DNS over TCP, for activity(); it outlives the coordinator's threads and callers. Before
-  // start().
-  void watch(const dns::Server& server) { dns_server_ = &server; }
+  // DNS over TCP: for activity(), and told which certificates devices must show. It outlives the
+  // coordinator's threads and callers. Before start().
+  void watch(dns::Server& server) { dns_server_ = &server; }
   // Serves what is in force on disk (a damaged one is said and replaced by a build), builds when
   // the store has moved on since, and starts the threads. Once in a coordinator's life.
   Status start();
@@ -113,6 +119,8 @@ class Coordinator final : public api::Operations {
   Result<store::Policy> add_policy(const store::Policy& policy) override;
   Result<store::Policy> replace_policy(const store::Policy& policy) override;
   Status remove_policy(const std::string& account, const std::string& name) override;
+  Result<api::ZoneFile> zone_file(const std::string& token_digest,
+                                  const std::string& apex) override;
   Result<api::Dnssec> dnssec_zones() override;
   Result<api::DnssecZone> dnssec_zone(const std::string& apex) override;
   Result<api::DnssecZone> start_rollover(const std::string& apex,
@@ -127,7 +135,9 @@ class Coordinator final : public api::Operations {
   Result<std::string> dataplane(const std::string& command) override;
   Result<api::Activity> activity() override;
   Result<std::string> forwarding() override;
+  Result<api::TcpClients> tcp_clients() override;
   Result<api::CheckReport> check(const std::string& value) override;
+  Result<api::Transfers> transfers() override;
 
  private:
   // What was built from what: kept per generation beside the snapshots.
@@ -179,6 +189,10 @@ class Coordinator final : public api::Operations {
   void signing_changed();
   std::string dnssec_word() const;
   void note_publications();
+  // After the data plane was told; `before` is what was in force then.
+  void tell_transfers(const dns::SnapshotPointer& before);
+  void take_over_devices();
+  void tell_certificates();
   void resume(uint64_t generation, const snapshot::Snapshot* served);
   template <class T>
   T told(T result);
@@ -190,12 +204,14 @@ class Coordinator final : public api::Operations {
   Options options_;
   snapshot::IndexKey index_key_ = snapshot::IndexKey::random();
   int64_t started_ = 0;
-  const dns::Server* dns_server_ = nullptr;
+  dns::Server* dns_server_ = nullptr;
 
   std::mutex build_mutex_;  // builds, activations, and the next member
   Builder builder_;
   OperatorZones zones_;
-  std::mutex infos_mutex_;  // the next member: a manifest never changes
+  std::mutex devices_mutex_;                  // the next member
+  std::optional<uint64_t> devices_revision_;  // of the store, that transfers know
+  std::mutex infos_mutex_;                    // the next member: a manifest never changes
   std::map<uint64_t, api::SnapshotInfo> infos_;
   std::mutex facts_mutex_;  // the members up to the next mutex
   std::string last_build_error_;

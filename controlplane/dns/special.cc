@@ -272,6 +272,7 @@ SpecialReply ask_for_soa(const SpecialQuery& query, const Message& asked, Mutabl
   answer::Reply reply =
       answer::answer(query.snapshot, soa.written(), query.subject, query.limits, parsed, scratch);
   parsed.wants_nsid = query.parsed.wants_nsid;
+  parsed.wants_keepalive = query.parsed.wants_keepalive;
   parsed.cookie = query.parsed.cookie;
   parsed.server_cookie = query.parsed.server_cookie;
   const bool too_large =

@@ -50,6 +50,8 @@ struct Limits {
   // our own OPT record announces.
   uint16_t udp_size_max = 1232;
   const Identity* identity = nullptr;  // outlives all use; nullptr: says nothing of itself
+  // How long a quiet connection is kept, in 100 ms: told over TCP to who asks (RFC 7828). 0: not.
+  uint16_t keepalive = 0;
 };
 
 struct Lookup {
@@ -67,8 +69,9 @@ struct Reply {
   snapshot::Body body;      // size 0: none
 };
 
-// OPT with NSID, COOKIE and EDE.
-inline constexpr size_t kOptSizeMax = 11 + (4 + Identity::kTextSizeMax) + (4 + 8 + 16) + (4 + 2);
+// OPT with NSID, COOKIE, TCP-KEEPALIVE and EDE.
+inline constexpr size_t kOptSizeMax =
+    11 + (4 + Identity::kTextSizeMax) + (4 + 8 + 16) + (4 + 2) + (4 + 2);
 
 // EDE, and the server cookie behind a client's cookie.
 inline constexpr size_t kStrangerGain = (4 + 2) + 16;

@@ -29,6 +29,7 @@ struct alignas(64) Query {
   bool has_edns = false;
   bool dnssec_ok = false;
   bool wants_nsid = false;
+  bool wants_keepalive = false;  // an empty TCP-KEEPALIVE; one that is not empty is passed over
   // As received: 0 (none), 8 (client cookie only) or 16 to 40.
   uint8_t cookie_size = 0;
   // Set by who checks cookies, between parsing and deciding, when cookie_size != 0: whether the
