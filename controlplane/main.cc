@@ -20,8 +20,10 @@
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/udp_proxy.h"
 #include "controlplane/dnssec/zone_signer.h"
+#include "controlplane/forward/forwarder.h"
 #include "controlplane/publish/publisher.h"
 #include "controlplane/settings/dnssec_settings.h"
+#include "controlplane/settings/forward_settings.h"
 #include "controlplane/settings/settings.h"
 #include "controlplane/store/store.h"
 #include "controlplane/transfer/service.h"
@@ -141,7 +143,8 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
 }
 
 coordinator::Options coordinator_options(const Settings& settings, dnssec::Signer& signer,
-                                         transfer::Service& transfers) {
+                                         transfer::Service& transfers,
+                                         forward::Forwarder& forwarder) {
   return {.compile = settings.compile,
           .catalogue_path = settings.catalogue_path(),
           .dataplane_socket = settings.dataplane_socket,
@@ -150,7 +153,8 @@ coordinator::Options coordinator_options(const Settings& settings, dnssec::Signe
           .signer = &signer,
           .dnssec = &signer,
           .transfers = &transfers,
-          .zones = settings.zones};
+          .zones = settings.zones,
+          .forwarder = &forwarder};
 }
 
 Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,
@@ -165,6 +169,15 @@ Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,
     spdlog::warn("{}", (*signer)->cache_trouble());
   }
   return signer;
+}
+
+Result<std::unique_ptr<forward::Forwarder>> start_forwarder(const std::string& config,
+                                                            const Settings& settings) {
+  auto options = load_forward_settings(config, settings);
+  if (!options) {
+    return std::unexpected(options.error());
+  }
+  return forward::Forwarder::start(std::move(*options));
 }
 
 // The journal, and what gives it away; in this order they start, in the other they end.
@@ -243,10 +256,16 @@ int run(const std::string& config) {
   if (!transfers) {
     return give_up("transfers", transfers.error());
   }
+  const auto forwarder = start_forwarder(config, *settings);
+  if (!forwarder) {
+    return give_up("forwarding", forwarder.error());
+  }
   dns::SnapshotSlot slot;
   coordinator::Coordinator coordinator(
-      **store, *publisher, slot, coordinator_options(*settings, **signer, *transfers->service));
-  auto dns_servers = start_dns(*settings, slot, {.special = transfers->service.get()});
+      **store, *publisher, slot,
+      coordinator_options(*settings, **signer, *transfers->service, **forwarder));
+  auto dns_servers = start_dns(
+      *settings, slot, {.special = transfers->service.get(), .forwarder = forwarder->get()});
   if (!dns_servers) {
     return give_up("DNS", dns_servers.error());
   }
@@ -291,8 +310,9 @@ int main(int argc, char** argv) {
   app.add_flag_callback(
       "--example-config",
       [] {
-        fmt::print("{}\n{}", merlon::controlplane::example_settings(),
-                   merlon::controlplane::example_dnssec_settings());
+        fmt::print("{}\n{}\n{}", merlon::controlplane::example_settings(),
+                   merlon::controlplane::example_dnssec_settings(),
+                   merlon::controlplane::example_forward_settings());
         throw CLI::Success();
       },
       "print the section with defaults and exit");

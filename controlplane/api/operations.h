@@ -152,6 +152,7 @@ struct Activity {
   std::vector<std::pair<std::string, uint64_t>> tcp_closes;
   std::vector<std::pair<std::string, uint64_t>> tcp_outcomes;
   std::vector<SubjectQueries> tcp_subjects;
+  std::vector<std::pair<std::string, uint64_t>> forward_counters;
 };
 
 class Operations {
@@ -237,6 +238,8 @@ class Operations {
   // The data plane's own JSON answer to a command of its control socket.
   virtual Result<std::string> dataplane(const std::string& command) = 0;
   virtual Result<Activity> activity() = 0;
+  // Upstreams, cache and counters of the forwarder, in its own JSON.
+  virtual Result<std::string> forwarding() = 0;
   // Who asks over TCP and for what.
   virtual Result<TcpClients> tcp_clients() = 0;
 

@@ -116,6 +116,14 @@ Result<Json> from_dataplane(const Arguments& a, const std::string& command) {
   return wrap_plain("dataplane", ask_dataplane(a.operations, command));
 }
 
+Result<Json> forwarding(const Arguments& a) {
+  const Result<std::string> said = a.operations.forwarding();
+  if (!said) {
+    return std::unexpected(said.error());
+  }
+  return wrap_plain("forward", Json::parse(*said));
+}
+
 Result<Json> top_sources(const Arguments& a) {
   const auto limit = parse_count("limit", a.query("limit"), 20, 1000);
   return limit ? from_dataplane(a, fmt::format("top {}", *limit)) : std::unexpected(limit.error());
@@ -172,6 +180,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/snapshots/{generation}/activate", Takes::nothing, "", 200, activate_snapshot},
     {"POST", "/v1/snapshots/rollback", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("build", a.operations.rollback_snapshot()))},
+    {"GET", "/v1/forward", Takes::nothing, "", 200, forwarding},
     {"GET", "/v1/dataplane/status", Takes::nothing, "", 200,
      MERLON_HANDLE(from_dataplane(a, "status"))},
     {"GET", "/v1/dataplane/stats", Takes::nothing, "", 200,

@@ -9,6 +9,7 @@
 
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/feeds/parse.h"
+#include "controlplane/forward/forwarder.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -204,8 +205,28 @@ Status Coordinator::put_in_force(uint64_t generation,
   if (auto done = publisher_.set_current(generation); !done) {
     return done;
   }
+  tell_forwarder();
   slot_.set(std::move(snapshot));
   return {};
+}
+
+// Before the snapshot that has their policies.
+void Coordinator::tell_forwarder() {
+  if (options_.forwarder == nullptr) {
+    return;
+  }
+  const auto devices = store_.devices();
+  if (!devices) {
+    spdlog::error("forwarding goes on with the policies before: {}", devices.error().message);
+    return;
+  }
+  auto policies = std::make_shared<forward::DevicePolicies>();
+  for (const store::Device& device : *devices) {
+    if (device.recursion && !device.dns_policy.empty()) {
+      policies->by_device.emplace(device.number, device.dns_policy);
+    }
+  }
+  options_.forwarder->set_policies(std::move(policies));
 }
 
 Coordinator::Told Coordinator::tell_dataplane(uint64_t generation) {

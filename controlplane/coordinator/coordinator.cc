@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/coordinator/coordinator.h"
 
+#include "controlplane/forward/forwarder.h"
+
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -51,6 +53,7 @@ Status Coordinator::start() {
     const auto catalogue = load_catalogue(*current);
     resume(*current, snapshot ? snapshot->get() : nullptr);
     if (snapshot) {
+      tell_forwarder();
       slot_.set(*snapshot);
       zones_.adopt(**snapshot);
       build_needed = !catalogue || catalogue->revision != revision ||
@@ -376,6 +379,9 @@ Result<api::Activity> Coordinator::activity() {
                                        .last = count.last});
     }
   }
+  if (options_.forwarder != nullptr) {
+    activity.forward_counters = options_.forwarder->report().counters;
+  }
   const std::lock_guard lock(facts_mutex_);
   activity.builds = builds_;
   activity.builds_changed = builds_changed_;
@@ -384,6 +390,13 @@ Result<api::Activity> Coordinator::activity() {
   activity.refreshes = refreshes_;
   activity.refresh_failures = refresh_failures_;
   return activity;
+}
+
+Result<std::string> Coordinator::forwarding() {
+  if (options_.forwarder == nullptr) {
+    return fail(ErrorCode::unsupported, "this process does not forward");
+  }
+  return options_.forwarder->report().to_json();
 }
 
 Result<api::CheckReport> Coordinator::check(const std::string& value) {

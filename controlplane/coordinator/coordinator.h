@@ -36,6 +36,10 @@ namespace merlon::transfer {
 class Service;
 }
 
+namespace merlon::forward {
+class Forwarder;
+}
+
 namespace merlon::coordinator {
 
 struct Options {
@@ -54,7 +58,8 @@ struct Options {
   uint32_t build_delay_max_ms = 5000;
   uint32_t build_retry_ms = 30'000;  // after a build that failed
   unsigned fetch_threads = 4;
-  zonefile::ZoneSetOptions zones{};  // the operators'
+  zonefile::ZoneSetOptions zones{};         // the operators'
+  forward::Forwarder* forwarder = nullptr;  // is told the devices' policies; outlives, as above
 };
 
 class Coordinator final : public api::Operations {
@@ -129,6 +134,7 @@ class Coordinator final : public api::Operations {
   Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
   Result<std::string> dataplane(const std::string& command) override;
   Result<api::Activity> activity() override;
+  Result<std::string> forwarding() override;
   Result<api::TcpClients> tcp_clients() override;
   Result<api::CheckReport> check(const std::string& value) override;
   Result<api::Transfers> transfers() override;
@@ -156,6 +162,7 @@ class Coordinator final : public api::Operations {
   Result<api::BuildReport> activate_locked(uint64_t generation);
   Status put_in_force(uint64_t generation, std::shared_ptr<const snapshot::Snapshot> snapshot);
   void clean_up();
+  void tell_forwarder();
   Told tell_dataplane(uint64_t generation);
   std::string dataplane_word() const;
   Status save_catalogue(uint64_t generation, const Catalogue& catalogue) const;

@@ -535,6 +535,12 @@ Result<std::string> FakeOperations::dataplane(const std::string& command) {
   return dataplane_answer_;
 }
 
+Result<std::string> FakeOperations::forwarding() {
+  return R"({"outstanding":2,"cache":{"entries":3,"bytes":4096,"bytes_max":67108864,"evicted":0},)"
+         R"("upstreams":[{"address":"udp://192.0.2.1:53","up":true,"latency_ms":1.5,"queries":7,)"
+         R"("answers":6,"timeouts":1,"failures":0,"went_down":0}],"counters":{"queries":9}})";
+}
+
 Result<api::Activity> FakeOperations::activity() {
   MERLON_BEGIN();
   return activity_;

@@ -100,6 +100,7 @@ class FakeOperations : public api::Operations {
   Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
   Result<std::string> dataplane(const std::string& command) override;
   Result<api::Activity> activity() override;
+  Result<std::string> forwarding() override;
   Result<api::Transfers> transfers() override;
   Result<api::TcpClients> tcp_clients() override { return tcp_clients_; }
   Result<api::CheckReport> check(const std::string& value) override;

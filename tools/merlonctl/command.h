@@ -145,6 +145,7 @@ Done run_snapshot_build(const Context& context);
 Done run_snapshot_activate(const Context& context);
 Done run_snapshot_rollback(const Context& context);
 Done run_snapshot_verify(const Context& context);
+Done run_forward_status(const Context& context);
 Done run_dataplane_status(const Context& context);
 Done run_dataplane_stats(const Context& context);
 Done watch_dataplane_stats(const Context& context);  // with --watch
