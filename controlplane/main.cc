@@ -14,13 +14,16 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "controlplane/api/https_server.h"
 #include "controlplane/api/server.h"
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/udp_proxy.h"
 #include "controlplane/dnssec/zone_signer.h"
+#include "controlplane/forward/forwarder.h"
 #include "controlplane/publish/publisher.h"
 #include "controlplane/settings/dnssec_settings.h"
+#include "controlplane/settings/forward_settings.h"
 #include "controlplane/settings/settings.h"
 #include "controlplane/store/store.h"
 #include "controlplane/transfer/service.h"
@@ -105,6 +108,11 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
                              const dns::Services& services) {
   dns::ServerOptions options;
   options.listen = settings.dns_listen;
+  options.listen_tls = settings.dot_listen;
+  options.tls = {.certificate_file = settings.tls_certificate_file,
+                 .key_file = settings.tls_key_file,
+                 .client_ca_file = settings.tls_client_ca_file,
+                 .report = [](const std::string& what) { spdlog::warn("{}", what); }};
   options.threads = settings.dns_thread_count;
   options.identity = answer::Identity(settings.identity, settings.version);
   options.services = services;
@@ -135,7 +143,8 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
 }
 
 coordinator::Options coordinator_options(const Settings& settings, dnssec::Signer& signer,
-                                         transfer::Service& transfers) {
+                                         transfer::Service& transfers,
+                                         forward::Forwarder& forwarder) {
   return {.compile = settings.compile,
           .catalogue_path = settings.catalogue_path(),
           .dataplane_socket = settings.dataplane_socket,
@@ -144,7 +153,8 @@ coordinator::Options coordinator_options(const Settings& settings, dnssec::Signe
           .signer = &signer,
           .dnssec = &signer,
           .transfers = &transfers,
-          .zones = settings.zones};
+          .zones = settings.zones,
+          .forwarder = &forwarder};
 }
 
 Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,
@@ -159,6 +169,15 @@ Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,
     spdlog::warn("{}", (*signer)->cache_trouble());
   }
   return signer;
+}
+
+Result<std::unique_ptr<forward::Forwarder>> start_forwarder(const std::string& config,
+                                                            const Settings& settings) {
+  auto options = load_forward_settings(config, settings);
+  if (!options) {
+    return std::unexpected(options.error());
+  }
+  return forward::Forwarder::start(std::move(*options));
 }
 
 // The journal, and what gives it away; in this order they start, in the other they end.
@@ -180,6 +199,23 @@ Result<Transfers> start_transfers(const Settings& settings) {
     return std::unexpected(service.error());
   }
   return Transfers{std::move(*journal), std::move(*service)};
+}
+
+// nullptr: none is wanted.
+Result<std::unique_ptr<api::HttpsServer>> start_https(const Settings& settings,
+                                                      api::Operations& operations) {
+  if (settings.https_listen.empty()) {
+    return nullptr;
+  }
+  auto started =
+      api::HttpsServer::start(operations, {.listen = settings.https_listen,
+                                           .certificate_file = settings.tls_certificate_file,
+                                           .key_file = settings.tls_key_file,
+                                           .api_token_file = settings.api_token_file});
+  if (started) {
+    spdlog::info("HTTPS on {}", fmt::join(settings.https_listen, ", "));
+  }
+  return started;
 }
 
 int run(const std::string& config) {
@@ -220,10 +256,16 @@ int run(const std::string& config) {
   if (!transfers) {
     return give_up("transfers", transfers.error());
   }
+  const auto forwarder = start_forwarder(config, *settings);
+  if (!forwarder) {
+    return give_up("forwarding", forwarder.error());
+  }
   dns::SnapshotSlot slot;
   coordinator::Coordinator coordinator(
-      **store, *publisher, slot, coordinator_options(*settings, **signer, *transfers->service));
-  auto dns_servers = start_dns(*settings, slot, {.special = transfers->service.get()});
+      **store, *publisher, slot,
+      coordinator_options(*settings, **signer, *transfers->service, **forwarder));
+  auto dns_servers = start_dns(
+      *settings, slot, {.special = transfers->service.get(), .forwarder = forwarder->get()});
   if (!dns_servers) {
     return give_up("DNS", dns_servers.error());
   }
@@ -235,12 +277,20 @@ int run(const std::string& config) {
   if (!api_server) {
     return give_up("REST API", api_server.error());
   }
+  auto https = start_https(*settings, coordinator);
+  if (!https) {
+    return give_up("HTTPS", https.error());
+  }
+  if (!settings->dot_listen.empty()) {
+    spdlog::info("DNS over TLS on {}", fmt::join(dns_servers->tcp->tls_addresses(), ", "));
+  }
   spdlog::info("ready: DNS over TCP on {}, API on {}",
                fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
   int received = 0;
   sigwait(&signals, &received);
   spdlog::info("stopping");
   coordinator.cancel_waits();  // the API's requests may be among those who wait
+  https->reset();
   api_server->reset();
   coordinator.stop();
   transfers->service->stop();
@@ -260,8 +310,9 @@ int main(int argc, char** argv) {
   app.add_flag_callback(
       "--example-config",
       [] {
-        fmt::print("{}\n{}", merlon::controlplane::example_settings(),
-                   merlon::controlplane::example_dnssec_settings());
+        fmt::print("{}\n{}\n{}", merlon::controlplane::example_settings(),
+                   merlon::controlplane::example_dnssec_settings(),
+                   merlon::controlplane::example_forward_settings());
         throw CLI::Success();
       },
       "print the section with defaults and exit");

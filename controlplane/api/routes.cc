@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/api/doctor.h"
 #include "controlplane/api/exposition.h"
 #include "controlplane/api/observe.h"
 #include "controlplane/api/route.h"
@@ -115,6 +116,14 @@ Result<Json> from_dataplane(const Arguments& a, const std::string& command) {
   return wrap_plain("dataplane", ask_dataplane(a.operations, command));
 }
 
+Result<Json> forwarding(const Arguments& a) {
+  const Result<std::string> said = a.operations.forwarding();
+  if (!said) {
+    return std::unexpected(said.error());
+  }
+  return wrap_plain("forward", Json::parse(*said));
+}
+
 Result<Json> top_sources(const Arguments& a) {
   const auto limit = parse_count("limit", a.query("limit"), 20, 1000);
   return limit ? from_dataplane(a, fmt::format("top {}", *limit)) : std::unexpected(limit.error());
@@ -136,6 +145,10 @@ Result<Json> start_profile(const Arguments& a) {
     return fail(ErrorCode::invalid_argument, "the body must be {{\"seconds\": N}}");
   }
   return from_dataplane(a, fmt::format("profile {}", body["seconds"].get<uint64_t>()));
+}
+
+Result<Json> doctor(const Arguments& a) {
+  return wrap_plain("doctor", doctor_json(a.operations, a.query("device"), std::time(nullptr)));
 }
 
 constexpr auto kRoutes = std::to_array<Route>({
@@ -167,6 +180,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/snapshots/{generation}/activate", Takes::nothing, "", 200, activate_snapshot},
     {"POST", "/v1/snapshots/rollback", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("build", a.operations.rollback_snapshot()))},
+    {"GET", "/v1/forward", Takes::nothing, "", 200, forwarding},
     {"GET", "/v1/dataplane/status", Takes::nothing, "", 200,
      MERLON_HANDLE(from_dataplane(a, "status"))},
     {"GET", "/v1/dataplane/stats", Takes::nothing, "", 200,
@@ -178,6 +192,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/dataplane/profile", Takes::object, "", 200, start_profile},
     {"GET", "/v1/check", Takes::nothing, "value", 200,
      MERLON_HANDLE(wrap("check", a.operations.check(a.query("value"))))},
+    {"GET", "/v1/doctor", Takes::nothing, "device?", 200, doctor},
     {"GET", "/metrics", Takes::nothing, "", 200, nullptr,
      [](Operations& operations) { return metrics_text(operations, std::time(nullptr)); }},
 });

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "controlplane/compile/list_bodies.h"
+#include "controlplane/compile/zonemd.h"
 #include "zones/snapshot/access.h"
 #include "zones/snapshot/zone_builder.h"
 #include "zones/wire/wire.h"
@@ -266,12 +267,14 @@ class ZoneWriter {
   struct Options {
     uint32_t serial = 0;
     size_t canonical_size_max = kCanonicalSizeMax;  // of an RRset
+    bool has_zonemd = false;
   };
   ZoneWriter(const ZoneInput& input, const Settings& settings, const Options& options)
       : input_(input),
         settings_(settings),
         serial_(options.serial),
         canonical_size_max_(options.canonical_size_max),
+        has_zonemd_(options.has_zonemd),
         builder_({.apex = input.apex,
                   .serial = options.serial,
                   .account = input.account,
@@ -336,10 +339,18 @@ class ZoneWriter {
 
   // Signs what was added, when there is a signer, and makes the bytes.
   Result<std::vector<uint8_t>> finish(ZoneSigner* signer) {
-    if (signer != nullptr) {
-      if (auto done = builder_.arrange(); !done) {
+    if (auto done = builder_.arrange(); !done) {
+      return std::unexpected(done.error());
+    }
+    if (has_zonemd_) {
+      announce_zonemd(builder_);
+    }
+    if (signer == nullptr && has_zonemd_) {
+      if (auto done = settle_zonemd(builder_); !done) {
         return std::unexpected(done.error());
       }
+    }
+    if (signer != nullptr) {
       if (auto done = signer->sign(builder_); !done) {
         return in("sign", signing_failed(done.error()));
       }
@@ -407,6 +418,7 @@ class ZoneWriter {
   const Settings& settings_;
   uint32_t serial_;
   size_t canonical_size_max_;
+  bool has_zonemd_;
   ZoneBuilder builder_;
 };
 
@@ -417,13 +429,14 @@ class ZoneMaker {
       : input_(input), context_(context), lists_(lists) {}
 
   Status open(const std::vector<CompiledSegment>& segments) {
-    return lists_.is_signed() ? opened_.open(segments) : Status{};
+    return lists_.is_signed() || has_zonemd() ? opened_.open(segments) : Status{};
   }
 
   Result<std::vector<uint8_t>> make(uint32_t serial, ZoneSigner* signer) const {
     ZoneWriter writer(input_, context_.settings,
                       {.serial = serial,
-                       .canonical_size_max = lists_.is_signed() ? kCanonicalSizeMax : SIZE_MAX});
+                       .canonical_size_max = lists_.is_signed() ? kCanonicalSizeMax : SIZE_MAX,
+                       .has_zonemd = has_zonemd() && serial != 0});
     if (auto done = writer.add_apex(); !done) {
       return std::unexpected(done.error());
     }
@@ -438,7 +451,7 @@ class ZoneMaker {
   // Makes the zone with the serial in force when that gives the zone in force, else with the next
   // one; `memory` holds what was remembered and gets what is to be.
   Result<std::vector<uint8_t>> make_with_serial(ZoneMemory& memory) const {
-    // Before anything is signed for nothing: has what the zone says changed?
+    // Before anything is signed or digested for nothing: has what the zone says changed?
     const auto unsigned_zone = make(0, nullptr);
     if (!unsigned_zone) {
       return unsigned_zone;
@@ -462,6 +475,9 @@ class ZoneMaker {
   }
 
  private:
+  // The shared zone changes with every feed and nobody has all of it.
+  bool has_zonemd() const { return input_.account != 0; }
+
   const ZoneInput& input_;
   const ZoneContext& context_;
   const ListCompiler& lists_;

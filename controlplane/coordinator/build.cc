@@ -9,6 +9,7 @@
 
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/feeds/parse.h"
+#include "controlplane/forward/forwarder.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -110,6 +111,7 @@ Result<api::BuildReport> Coordinator::build_and_publish() {
   for (const OperatorSegment& segment : operators) {
     built->segments.push_back({segment.listed, *segment.bytes});
   }
+  tell_certificates();
   const double compile_seconds = seconds_since(start);
   auto made = publish_built(*built);
   if (!made) {
@@ -121,6 +123,22 @@ Result<api::BuildReport> Coordinator::build_and_publish() {
   const std::lock_guard facts(facts_mutex_);
   built_revision_ = built->revision;
   return made;
+}
+
+// Before the access entries of the same devices are in force, so that a new device with a
+// certificate is never served without it.
+void Coordinator::tell_certificates() {
+  const auto devices = store_.devices();
+  if (dns_server_ == nullptr || !devices) {
+    return;
+  }
+  dns::DeviceCertificates::Table table;
+  for (const store::Device& device : *devices) {
+    if (!device.certificate.empty()) {
+      table[{device.account_number, device.number}] = device.certificate;
+    }
+  }
+  dns_server_->set_certificates(std::move(table));
 }
 
 Result<api::BuildReport> Coordinator::publish_built(const Builder::Build& built) {
@@ -187,8 +205,28 @@ Status Coordinator::put_in_force(uint64_t generation,
   if (auto done = publisher_.set_current(generation); !done) {
     return done;
   }
+  tell_forwarder();
   slot_.set(std::move(snapshot));
   return {};
+}
+
+// Before the snapshot that has their policies.
+void Coordinator::tell_forwarder() {
+  if (options_.forwarder == nullptr) {
+    return;
+  }
+  const auto devices = store_.devices();
+  if (!devices) {
+    spdlog::error("forwarding goes on with the policies before: {}", devices.error().message);
+    return;
+  }
+  auto policies = std::make_shared<forward::DevicePolicies>();
+  for (const store::Device& device : *devices) {
+    if (device.recursion && !device.dns_policy.empty()) {
+      policies->by_device.emplace(device.number, device.dns_policy);
+    }
+  }
+  options_.forwarder->set_policies(std::move(policies));
 }
 
 Coordinator::Told Coordinator::tell_dataplane(uint64_t generation) {

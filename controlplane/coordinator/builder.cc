@@ -11,6 +11,7 @@
 #include <atomic>
 #include <thread>
 
+#include "controlplane/policy/lists.h"
 #include "controlplane/policy/protected_set.h"
 
 namespace merlon::coordinator {
@@ -83,6 +84,7 @@ Status Builder::take_over_changes() {
     pending_.access = pending_.access || concerned->access;
     pending_.all_accounts = pending_.all_accounts || concerned->all_accounts;
     pending_.accounts.merge(concerned->accounts);
+    pending_.catalogs.merge(concerned->catalogs);
   }
   kept_revision_.reset();
   revision_ = revision;
@@ -95,10 +97,11 @@ void Builder::find_due_zones(int64_t now) {
   for (const auto& [apex, zone] : zones_) {
     bool whole = std::ranges::all_of(
         zone.segments, [this](const auto& segment) { return publisher_.holds(segment.hash); });
-    whole = whole && (options_.signer == nullptr || !options_.signer->signs(apex) ||
-                      options_.signer->due_at(apex) > now);
+    whole = whole && (!is_signed(apex, zone) || options_.signer->due_at(apex) > now);
     if (!whole && zone.account == 0) {
       pending_.shared = true;
+    } else if (!whole && zone.kind == Kind::catalog) {
+      pending_.catalogs.insert(zone.account);
     } else if (!whole) {
       pending_.accounts.insert(zone.account);
     }
@@ -141,7 +144,11 @@ Result<Builder::Build> Builder::build(int64_t now) {
     }
     pending_.shared = false;
   }
+  pending_.catalogs.insert(pending_.accounts.begin(), pending_.accounts.end());
   if (auto done = compile_accounts(now, build); !done) {
+    return std::unexpected(done.error());
+  }
+  if (auto done = compile_catalogs(now, build); !done) {
     return std::unexpected(done.error());
   }
   if (pending_.access) {
@@ -166,7 +173,7 @@ Status Builder::compile_accounts(int64_t now, Build& build) {
     const auto inputs = inputs_.accounts().find(number);
     if (inputs == inputs_.accounts().end()) {
       problems_.erase(number);
-      drop_others(number, {});
+      drop_others(number, {}, Drop::contents);
       pending_.accounts.erase(number);
       continue;
     }
@@ -185,7 +192,7 @@ Status Builder::compile_accounts(int64_t now, Build& build) {
       wanted.insert(zone->apex);
     }
     if (!problems_.contains(number)) {
-      drop_others(number, wanted);
+      drop_others(number, wanted, Drop::contents);
     }
     if (zone->lists.empty()) {
       pending_.accounts.erase(number);
@@ -364,7 +371,7 @@ Status Builder::compile_rpz_zones(const AccountInputs& inputs, int64_t now,
       return stored;
     }
     zone.account = number;
-    zone.is_rpz = true;
+    zone.kind = Kind::rpz;
     zone.rpz = std::move(compiled->memory);
     zone.segments = {compiled->listed};
     zone.name_count = compiled->counts.names;
@@ -378,20 +385,88 @@ Status Builder::compile_rpz_zones(const AccountInputs& inputs, int64_t now,
   return {};
 }
 
+Status Builder::compile_catalogs(int64_t now, Build& build) {
+  while (!pending_.catalogs.empty()) {
+    const uint32_t number = *pending_.catalogs.begin();
+    std::set<name::Name> wanted;
+    compile::CatalogInput input{.apex = {}, .account = number, .members = {}};
+    if (const auto apexes = apexes_of_.find(number); apexes != apexes_of_.end()) {
+      for (const name::Name& apex : apexes->second) {
+        if (const Kind kind = zones_.at(apex).kind; kind != Kind::catalog) {
+          input.members.push_back({.apex = apex, .group = kind == Kind::rpz ? "rpz" : "lists"});
+        }
+      }
+    }
+    const auto inputs = inputs_.accounts().find(number);
+    if (inputs != inputs_.accounts().end()) {
+      for (const std::string& device : inputs->second.secondaries) {
+        auto apex = options_.compile.suffix.child(inputs->second.account.name);
+        for (const std::string_view label : {policy::kCatalogLabel, std::string_view(device)}) {
+          apex = apex ? apex->child(label) : apex;
+        }
+        if (!apex) {
+          problems_[number] = fmt::format("device {}: {}", device, apex.error().message);
+          continue;
+        }
+        input.apex = *apex;
+        wanted.insert(*apex);
+        if (auto done = compile_catalog(input, now, build); !done) {
+          return done;
+        }
+      }
+    }
+    drop_others(number, wanted, Drop::catalogs);
+    pending_.catalogs.erase(number);
+  }
+  return {};
+}
+
+Status Builder::compile_catalog(const compile::CatalogInput& input, int64_t now, Build& build) {
+  static const compile::RpzMemory kNothing;
+  const compile::RpzSettings settings = rpz_.settings();
+  const auto before = zones_.find(input.apex);
+  auto compiled =
+      compile::compile_catalog(input, {.settings = settings, .next_serial = next_serial(now)},
+                               before == zones_.end() ? kNothing : before->second.rpz);
+  if (!compiled) {
+    return std::unexpected(compiled.error());
+  }
+  if (auto stored =
+          publisher_.store({{.listed = compiled->listed, .bytes = compiled->bytes}}, build.stored);
+      !stored) {
+    return stored;
+  }
+  Zone& zone = zones_[input.apex];
+  zone.account = input.account;
+  zone.kind = Kind::catalog;
+  zone.rpz = std::move(compiled->memory);
+  zone.segments = {compiled->listed};
+  zone.name_count = input.members.size();
+  newest_serial_ = std::max(newest_serial_, zone.rpz.serial);
+  touched_.insert(input.account);
+  apexes_of_[input.account].insert(input.apex);
+  unsaved_.insert(input.apex);
+  ++build.zones_compiled;
+  return {};
+}
+
 // The zones that the account has no more.
-void Builder::drop_others(uint32_t account, const std::set<name::Name>& wanted) {
+void Builder::drop_others(uint32_t account, const std::set<name::Name>& wanted, Drop drop) {
   const auto apexes = apexes_of_.find(account);
   if (apexes == apexes_of_.end()) {
     return;
   }
   touched_.insert(account);
-  for (const name::Name& apex : apexes->second) {
-    if (!wanted.contains(apex)) {
-      zones_.erase(apex);
-      unsaved_.insert(apex);
+  std::erase_if(apexes->second, [&](const name::Name& apex) {
+    const auto zone = zones_.find(apex);
+    const bool is_catalog = zone->second.kind == Kind::catalog;
+    if (wanted.contains(apex) || is_catalog != (drop == Drop::catalogs)) {
+      return false;
     }
-  }
-  std::erase_if(apexes->second, [&](const name::Name& apex) { return !wanted.contains(apex); });
+    zones_.erase(zone);
+    unsaved_.insert(apex);
+    return true;
+  });
   if (apexes->second.empty()) {
     apexes_of_.erase(apexes);
   }
@@ -484,8 +559,9 @@ std::map<uint32_t, api::Published> Builder::take_publications() {
     for (const name::Name& apex :
          apexes == apexes_of_.end() ? std::set<name::Name>() : apexes->second) {
       const Zone& zone = zones_.at(apex);
-      if (zone.is_rpz) {
-        published.policy_zones.push_back(
+      if (zone.kind != Kind::lists) {
+        auto& into = zone.kind == Kind::rpz ? published.policy_zones : published.catalogs;
+        into.push_back(
             {.apex = apex.to_text(), .serial = zone.rpz.serial, .name_count = zone.name_count});
       } else {
         published.lists.insert(published.lists.end(), zone.lists.begin(), zone.lists.end());
@@ -497,10 +573,13 @@ std::map<uint32_t, api::Published> Builder::take_publications() {
 }
 
 bool Builder::is_signing_due(int64_t now) const {
-  const compile::ZoneSigner* signer = options_.signer;
-  return signer != nullptr && std::ranges::any_of(zones_, [&](const auto& zone) {
-           return signer->signs(zone.first) && signer->due_at(zone.first) <= now;
-         });
+  return std::ranges::any_of(zones_, [&](const auto& zone) {
+    return is_signed(zone.first, zone.second) && options_.signer->due_at(zone.first) <= now;
+  });
+}
+
+bool Builder::is_signed(const name::Name& apex, const Zone& zone) const {
+  return options_.signer != nullptr && zone.kind != Kind::catalog && options_.signer->signs(apex);
 }
 
 const std::vector<api::ListInfo>& Builder::shared_lists() const {

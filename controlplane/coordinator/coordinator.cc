@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/coordinator/coordinator.h"
 
+#include "controlplane/forward/forwarder.h"
+
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -44,12 +46,14 @@ Status Coordinator::start() {
   started_ = std::time(nullptr);
   take_over_devices();
   bool build_needed = true;
+  tell_certificates();
   const uint64_t revision = store_.revision();
   if (const auto current = publisher_.directory().current()) {
     auto snapshot = load(*current);
     const auto catalogue = load_catalogue(*current);
     resume(*current, snapshot ? snapshot->get() : nullptr);
     if (snapshot) {
+      tell_forwarder();
       slot_.set(*snapshot);
       zones_.adopt(**snapshot);
       build_needed = !catalogue || catalogue->revision != revision ||
@@ -368,9 +372,15 @@ Result<api::Activity> Coordinator::activity() {
       activity.tcp_outcomes.emplace_back(to_string(static_cast<answer::Outcome>(i)),
                                          tcp.outcomes[i]);
     }
-    for (const auto& [subject, queries] : dns_server_->subject_queries()) {
-      activity.tcp_subjects.push_back({subject.first, subject.second, queries});
+    for (const auto& [subject, count] : dns_server_->subject_queries()) {
+      activity.tcp_subjects.push_back({.account = subject.first,
+                                       .device = subject.second,
+                                       .queries = count.queries,
+                                       .last = count.last});
     }
+  }
+  if (options_.forwarder != nullptr) {
+    activity.forward_counters = options_.forwarder->report().counters;
   }
   const std::lock_guard lock(facts_mutex_);
   activity.builds = builds_;
@@ -380,6 +390,13 @@ Result<api::Activity> Coordinator::activity() {
   activity.refreshes = refreshes_;
   activity.refresh_failures = refresh_failures_;
   return activity;
+}
+
+Result<std::string> Coordinator::forwarding() {
+  if (options_.forwarder == nullptr) {
+    return fail(ErrorCode::unsupported, "this process does not forward");
+  }
+  return options_.forwarder->report().to_json();
 }
 
 Result<api::CheckReport> Coordinator::check(const std::string& value) {

@@ -36,6 +36,10 @@ namespace merlon::transfer {
 class Service;
 }
 
+namespace merlon::forward {
+class Forwarder;
+}
+
 namespace merlon::coordinator {
 
 struct Options {
@@ -54,7 +58,8 @@ struct Options {
   uint32_t build_delay_max_ms = 5000;
   uint32_t build_retry_ms = 30'000;  // after a build that failed
   unsigned fetch_threads = 4;
-  zonefile::ZoneSetOptions zones{};  // the operators'
+  zonefile::ZoneSetOptions zones{};         // the operators'
+  forward::Forwarder* forwarder = nullptr;  // is told the devices' policies; outlives, as above
 };
 
 class Coordinator final : public api::Operations {
@@ -64,9 +69,9 @@ class Coordinator final : public api::Operations {
               Options options);
   ~Coordinator() override;
 
-  // DNS over TCP, for activity(); it outlives the coordinator's threads and callers. Before
-  // start().
-  void watch(const dns::Server& server) { dns_server_ = &server; }
+  // DNS over TCP: for activity(), and told which certificates devices must show. It outlives the
+  // coordinator's threads and callers. Before start().
+  void watch(dns::Server& server) { dns_server_ = &server; }
   // Serves what is in force on disk (a damaged one is said and replaced by a build), builds when
   // the store has moved on since, and starts the threads. Once in a coordinator's life.
   Status start();
@@ -114,6 +119,8 @@ class Coordinator final : public api::Operations {
   Result<store::Policy> add_policy(const store::Policy& policy) override;
   Result<store::Policy> replace_policy(const store::Policy& policy) override;
   Status remove_policy(const std::string& account, const std::string& name) override;
+  Result<api::ZoneFile> zone_file(const std::string& token_digest,
+                                  const std::string& apex) override;
   Result<api::Dnssec> dnssec_zones() override;
   Result<api::DnssecZone> dnssec_zone(const std::string& apex) override;
   Result<api::DnssecZone> start_rollover(const std::string& apex,
@@ -127,6 +134,8 @@ class Coordinator final : public api::Operations {
   Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
   Result<std::string> dataplane(const std::string& command) override;
   Result<api::Activity> activity() override;
+  Result<std::string> forwarding() override;
+  Result<api::TcpClients> tcp_clients() override;
   Result<api::CheckReport> check(const std::string& value) override;
   Result<api::Transfers> transfers() override;
 
@@ -153,6 +162,7 @@ class Coordinator final : public api::Operations {
   Result<api::BuildReport> activate_locked(uint64_t generation);
   Status put_in_force(uint64_t generation, std::shared_ptr<const snapshot::Snapshot> snapshot);
   void clean_up();
+  void tell_forwarder();
   Told tell_dataplane(uint64_t generation);
   std::string dataplane_word() const;
   Status save_catalogue(uint64_t generation, const Catalogue& catalogue) const;
@@ -182,6 +192,7 @@ class Coordinator final : public api::Operations {
   // After the data plane was told; `before` is what was in force then.
   void tell_transfers(const dns::SnapshotPointer& before);
   void take_over_devices();
+  void tell_certificates();
   void resume(uint64_t generation, const snapshot::Snapshot* served);
   template <class T>
   T told(T result);
@@ -193,7 +204,7 @@ class Coordinator final : public api::Operations {
   Options options_;
   snapshot::IndexKey index_key_ = snapshot::IndexKey::random();
   int64_t started_ = 0;
-  const dns::Server* dns_server_ = nullptr;
+  dns::Server* dns_server_ = nullptr;
 
   std::mutex build_mutex_;  // builds, activations, and the next member
   Builder builder_;

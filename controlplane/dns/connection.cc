@@ -30,14 +30,22 @@ uint64_t milliseconds(ServerOptions::Milliseconds time) {
   return static_cast<uint64_t>(time.count());
 }
 
+// In 100 ms, rounded down: who believes it is not surprised.
+uint16_t keepalive_of(ServerOptions::Milliseconds idle_timeout) {
+  return static_cast<uint16_t>(std::min<int64_t>(idle_timeout.count() / 100, UINT16_MAX));
+}
+
 }  // namespace
 
 WorkerContext::WorkerContext(const ServerOptions& the_options, const Shared& the_shared)
     : options(the_options),
       shared(the_shared),
-      limits{.transport = answer::Transport::tcp, .identity = &the_options.identity},
+      limits{.transport = answer::Transport::tcp,
+             .identity = &the_options.identity,
+             .keepalive = keepalive_of(the_options.idle_timeout)},
       input_bytes_max(the_options.input_bytes_max / the_options.threads),
       snapshots(the_shared.snapshots),
+      subjects(SubjectQueries::kNamesMax / the_options.threads),
       scratch(kScratchSize),
       assembly(wire::kMessageSizeMax),
       record(TlsSession::kRecordSize) {}

@@ -89,12 +89,18 @@ void Connection::answer_message(WorkerContext& context, Bytes message) {
   check_cookie(context.options.cookie_secrets, peer_.address, context.cookie, context.query);
   // Who is let through to a service has an access entry.
   MERLON_ASSERT(who != nullptr || !answer::is_for_slow_path(reply.outcome));
-  const bool is_answered = answer::is_for_slow_path(reply.outcome)
-                               ? answer_by_service(context, message, *who, reply)
-                               : answer_plainly(context, message, reply);
+  const bool is_plain = !answer::is_for_slow_path(reply.outcome);
+  const bool is_answered = is_plain ? answer_plainly(context, message, reply)
+                                    : answer_by_service(context, message, *who, reply);
   context.counters.add(reply.outcome);
   if (who != nullptr) {
-    context.subjects.add(*who);
+    context.subjects.add(*who, {.query = context.query,
+                                .reply = reply,
+                                .source = peer_.address,
+                                .now = std::time(nullptr),
+                                .has_name = is_plain});
+  } else if (reply.outcome == answer::Outcome::refused_unregistered) {
+    context.subjects.add_unknown(peer_.address, std::time(nullptr));
   }
   if (is_drop(reply.outcome)) {
     finish(reason_of_drop(reply.outcome));

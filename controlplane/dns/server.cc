@@ -206,6 +206,14 @@ SubjectCounts Server::subject_queries() const {
   return sum;
 }
 
+AskedReport Server::asked() const {
+  AskedReport sum;
+  for (const auto& worker : parts_->workers) {
+    worker->subjects().add_into(sum);
+  }
+  return sum;
+}
+
 Statistics Server::statistics() const {
   Statistics sum;
   for (const auto& worker : parts_->workers) {

@@ -101,6 +101,7 @@ class Server {
   void set_certificates(DeviceCertificates::Table table);
   Statistics statistics() const;
   SubjectCounts subject_queries() const;
+  AskedReport asked() const;
 
  private:
   struct Parts;

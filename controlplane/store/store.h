@@ -78,7 +78,8 @@ class Store {
   Result<std::vector<Account>> accounts() const;  // by name
 
   // An account's lists and policies share one set of names, in which each owns its continuations
-  // x1, x2, ...; "rpz" and the names of the zone itself are reserved. conflict when taken.
+  // x1, x2, ...; "rpz", "catalog" and the names of the zone itself are reserved. conflict when
+  // taken.
   Result<CustomList> add_list(CustomList list, int64_t now);
   Status remove_list(const std::string& account, const std::string& name);  // conflict: in use
   Result<CustomList> list(const std::string& account, const std::string& name) const;

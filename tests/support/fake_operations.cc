@@ -442,29 +442,6 @@ Result<store::Device> FakeOperations::add_device(const store::Device& device) {
   return stored;
 }
 
-Result<store::Device> FakeOperations::device(const std::string& name) {
-  MERLON_BEGIN();
-  const auto found = devices_.find(name);
-  if (found == devices_.end()) {
-    return fail(ErrorCode::not_found, "there is no device \"{}\"", name);
-  }
-  return found->second;
-}
-
-Result<store::Device> FakeOperations::replace_device(const store::Device& device) {
-  MERLON_BEGIN();
-  const auto found = devices_.find(device.name);
-  if (found == devices_.end()) {
-    return fail(ErrorCode::not_found, "there is no device \"{}\"", device.name);
-  }
-  if (device.account != found->second.account) {
-    return fail(ErrorCode::invalid_argument, "a device stays with its account");
-  }
-  found->second = device;
-  ++revision_;
-  return device;
-}
-
 Status FakeOperations::remove_device(const std::string& name) {
   MERLON_BEGIN();
   if (devices_.erase(name) == 0) {
@@ -556,6 +533,12 @@ Result<std::string> FakeOperations::dataplane(const std::string& command) {
     return fail(ErrorCode::invalid_argument, "the data plane has no command \"{}\"", command);
   }
   return dataplane_answer_;
+}
+
+Result<std::string> FakeOperations::forwarding() {
+  return R"({"outstanding":2,"cache":{"entries":3,"bytes":4096,"bytes_max":67108864,"evicted":0},)"
+         R"("upstreams":[{"address":"udp://192.0.2.1:53","up":true,"latency_ms":1.5,"queries":7,)"
+         R"("answers":6,"timeouts":1,"failures":0,"went_down":0}],"counters":{"queries":9}})";
 }
 
 Result<api::Activity> FakeOperations::activity() {

@@ -34,6 +34,7 @@ class FakeOperations : public api::Operations {
   void set_dataplane_answer(const std::string& command, std::string json);
   void set_activity(api::Activity activity);
   void set_transfers(api::Transfers transfers);
+  void set_tcp_clients(api::TcpClients clients) { tcp_clients_ = std::move(clients); }
 
   Result<api::ControlPlaneStatus> status() override;
   Result<std::vector<store::FeedRecord>> feeds() override;
@@ -56,6 +57,8 @@ class FakeOperations : public api::Operations {
   }
   // A zone with one key; none is signed before the first.
   void sign_zone(const std::string& apex);
+  Result<api::ZoneFile> zone_file(const std::string& token_digest,
+                                  const std::string& apex) override;
   Result<api::Dnssec> dnssec_zones() override;
   Result<api::DnssecZone> dnssec_zone(const std::string& apex) override;
   Result<api::DnssecZone> start_rollover(const std::string& apex,
@@ -97,11 +100,14 @@ class FakeOperations : public api::Operations {
   Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
   Result<std::string> dataplane(const std::string& command) override;
   Result<api::Activity> activity() override;
+  Result<std::string> forwarding() override;
   Result<api::Transfers> transfers() override;
+  Result<api::TcpClients> tcp_clients() override { return tcp_clients_; }
   Result<api::CheckReport> check(const std::string& value) override;
 
  private:
   std::vector<api::ZoneInfo> zones_;
+  api::TcpClients tcp_clients_;
   api::Dnssec dnssec_;
   struct Feed {
     store::FeedRecord record;

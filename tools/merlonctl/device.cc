@@ -50,6 +50,18 @@ Done take_flags(const Invocation& call, Json& body) {
   return {};
 }
 
+// The later of UDP and TCP; "unknown" when the data plane has no such device (yet).
+std::string last_seen_text(const Json& subjects, const Json& device, int64_t now) {
+  for (const Json& row : subjects.at("dataplane").at("subjects")) {
+    if (row.at("device") == device.at("name") && row.at("account") == device.at("account")) {
+      const Json& udp = row.at("last_seen");
+      const Json tcp = row.value("tcp_last_seen", Json());
+      return age_text(parse_time(udp).value_or(0) < parse_time(tcp).value_or(0) ? tcp : udp, now);
+    }
+  }
+  return "unknown";
+}
+
 void tell_secrets(const Context& context, const Json& answer) {
   if (answer.contains("token")) {
     print(fmt::format("token {}\n", answer.at("token").get<std::string>()));
@@ -72,14 +84,22 @@ Done run_device_list(const Context& context) {
     print_json(*answer);
     return {};
   }
-  Table table(
-      {{"DEVICE"}, {"ACCOUNT"}, {"TIER"}, {"NUMBER", Align::right}, {"ADDED"}, {"SOURCES"}});
+  // Without a data plane the rest is shown all the same.
+  const Outcome<Json> seen = context.client.get("/v1/dataplane/subjects?limit=10000");
+  Table table({{"DEVICE"},
+               {"ACCOUNT"},
+               {"TIER"},
+               {"NUMBER", Align::right},
+               {"ADDED"},
+               {"LAST SEEN"},
+               {"SOURCES"}});
   for (const Json& device : answer->at("devices")) {
     table.add({{device.at("name").get<std::string>()},
                {device.at("account").get<std::string>()},
                {device.at("tier").get<std::string>()},
                {fmt::format("{}", device.at("number").get<uint64_t>())},
                {age_text(device.at("created"), context.now)},
+               {seen ? last_seen_text(*seen, device, context.now) : "unknown"},
                {joined(device.at("sources"), ", ")}});
   }
   print(table.text(context.colour ? Colour::on : Colour::off));

@@ -253,7 +253,7 @@ TEST_F(ApiRoutes, UnknownPathListsWhatExists) {
   const Json error = bad("GET", "/v1/feed", 404);
   EXPECT_EQ(error["code"], "not_found");
   EXPECT_THAT(error["message"], HasSubstr("there is no path /v1/feed"));
-  EXPECT_EQ(error["routes"].size(), 54u);
+  EXPECT_EQ(error["routes"].size(), 55u);
   EXPECT_EQ(error["routes"][0], "GET /v1/status");
   EXPECT_EQ(error["routes"][19], "GET /v1/dataplane/subjects?account=&limit=");
   EXPECT_EQ(error["routes"][22], "GET /v1/check?value=");
