@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <ctime>
 #include <exception>
 
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -22,6 +23,7 @@
 #include "controlplane/settings/dnssec_settings.h"
 #include "controlplane/settings/settings.h"
 #include "controlplane/store/store.h"
+#include "controlplane/transfer/service.h"
 #include "zones/answer/identity.h"
 #include "zones/base/file.h"
 #include "zones/cookie/cookie.h"
@@ -129,7 +131,8 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
   return servers;
 }
 
-coordinator::Options coordinator_options(const Settings& settings, dnssec::Signer& signer) {
+coordinator::Options coordinator_options(const Settings& settings, dnssec::Signer& signer,
+                                         transfer::Service& transfers) {
   return {.compile = settings.compile,
           .catalogue_path = settings.catalogue_path(),
           .dataplane_socket = settings.dataplane_socket,
@@ -137,6 +140,7 @@ coordinator::Options coordinator_options(const Settings& settings, dnssec::Signe
           .zone_log_path = settings.zone_log_path(),
           .signer = &signer,
           .dnssec = &signer,
+          .transfers = &transfers,
           .zones = settings.zones};
 }
 
@@ -152,6 +156,27 @@ Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,
     spdlog::warn("{}", (*signer)->cache_trouble());
   }
   return signer;
+}
+
+// The journal, and what gives it away; in this order they start, in the other they end.
+struct Transfers {
+  std::unique_ptr<compile::Journal> journal;
+  std::unique_ptr<transfer::Service> service;
+};
+
+Result<Transfers> start_transfers(const Settings& settings) {
+  auto journal = compile::Journal::open({.directory = settings.journal_path()}, std::time(nullptr));
+  if (!journal) {
+    return std::unexpected(journal.error());
+  }
+  for (const std::string& note : (*journal)->notes()) {
+    spdlog::warn("{}", note);
+  }
+  auto service = transfer::Service::start({.journal = journal->get()});
+  if (!service) {
+    return std::unexpected(service.error());
+  }
+  return Transfers{std::move(*journal), std::move(*service)};
 }
 
 int run(const std::string& config) {
@@ -188,9 +213,13 @@ int run(const std::string& config) {
   if (!signer) {
     return give_up("DNSSEC", signer.error());
   }
+  const auto transfers = start_transfers(*settings);
+  if (!transfers) {
+    return give_up("transfers", transfers.error());
+  }
   dns::SnapshotSlot slot;
-  coordinator::Coordinator coordinator(**store, *publisher, slot,
-                                       coordinator_options(*settings, **signer));
+  coordinator::Coordinator coordinator(
+      **store, *publisher, slot, coordinator_options(*settings, **signer, *transfers->service));
   auto dns_servers = start_dns(*settings, slot);
   if (!dns_servers) {
     return give_up("DNS", dns_servers.error());
@@ -211,6 +240,7 @@ int run(const std::string& config) {
   coordinator.cancel_waits();  // the API's requests may be among those who wait
   api_server->reset();
   coordinator.stop();
+  transfers->service->stop();
   dns_servers->slow_path.reset();
   dns_servers->tcp.reset();
   return 0;

@@ -101,6 +101,12 @@ Json to_json(const store::Device& device) {
               {"account", device.account},
               {"tier", store::to_string(device.tier)},
               {"sources", std::move(sources)},
+              {"recursion", device.recursion},
+              {"dns_policy", device.dns_policy},
+              {"tsig", device.tsig_algorithm.empty() ? "off" : device.tsig_algorithm},
+              {"notify", device.notify},
+              {"certificate", device.certificate.empty() ? "off" : device.certificate},
+              {"has_token", !device.token_digest.empty()},
               {"created", time_to_json(device.created)},
               {"number", device.number},
               {"account_number", device.account_number}};

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/api/clients.h"
 #include "controlplane/api/dnssec.h"
 #include "controlplane/api/transfers.h"
 #include "controlplane/store/model.h"
@@ -128,6 +129,7 @@ struct SubjectQueries {
   uint32_t account = 0;
   uint32_t device = 0;
   uint64_t queries = 0;
+  int64_t last = 0;  // Unix seconds
 };
 
 // What the control plane has done since it started, and its DNS over TCP.
@@ -162,6 +164,8 @@ class Operations {
 
   virtual Result<std::vector<store::Device>> devices() = 0;
   virtual Result<store::Device> add_device(const store::Device& device) = 0;
+  virtual Result<store::Device> device(const std::string& name) = 0;
+  virtual Result<store::Device> replace_device(const store::Device& device) = 0;
   virtual Status remove_device(const std::string& name) = 0;
 
   // As the store's methods of these names, at the present time.
@@ -222,8 +226,13 @@ class Operations {
   // The data plane's own JSON answer to a command of its control socket.
   virtual Result<std::string> dataplane(const std::string& command) = 0;
   virtual Result<Activity> activity() = 0;
+  // Who asks over TCP and for what.
+  virtual Result<TcpClients> tcp_clients() = 0;
 
   virtual Result<CheckReport> check(const std::string& value) = 0;
+
+  // Secondaries, NOTIFY and failed signatures since the start.
+  virtual Result<Transfers> transfers() = 0;
 };
 
 }  // namespace merlon::api

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/api/doctor.h"
 #include "controlplane/api/exposition.h"
 #include "controlplane/api/observe.h"
 #include "controlplane/api/route.h"
@@ -66,14 +67,6 @@ Result<Json> add_feed(const Arguments& a) {
     return std::unexpected(added.error());
   }
   return wrap("feed", a.operations.feed(definition->id));
-}
-
-Result<Json> add_device(const Arguments& a) {
-  const Result<store::Device> device = device_from_json(a.body);
-  if (!device) {
-    return std::unexpected(device.error());
-  }
-  return wrap("device", a.operations.add_device(*device));
 }
 
 Result<Json> check_zone(const Arguments& a) {
@@ -146,6 +139,10 @@ Result<Json> start_profile(const Arguments& a) {
   return from_dataplane(a, fmt::format("profile {}", body["seconds"].get<uint64_t>()));
 }
 
+Result<Json> doctor(const Arguments& a) {
+  return wrap_plain("doctor", doctor_json(a.operations, a.query("device"), std::time(nullptr)));
+}
+
 constexpr auto kRoutes = std::to_array<Route>({
     {"GET", "/v1/status", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("status", a.operations.status()))},
@@ -167,11 +164,6 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/zones/reload", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("zones", a.operations.reload_zones()))},
     {"POST", "/v1/zones/check", Takes::object, "", 200, check_zone},
-    {"GET", "/v1/devices", Takes::nothing, "", 200,
-     MERLON_HANDLE(wrap("devices", a.operations.devices()))},
-    {"POST", "/v1/devices", Takes::object, "", 201, add_device},
-    {"DELETE", "/v1/devices/{name}", Takes::nothing, "", 200,
-     MERLON_HANDLE(removed("device", a.captured[0], a.operations.remove_device(a.captured[0])))},
     {"GET", "/v1/snapshots", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("snapshots", a.operations.snapshots()))},
     {"POST", "/v1/snapshots", Takes::nothing, "", 200,
@@ -191,13 +183,15 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/dataplane/profile", Takes::object, "", 200, start_profile},
     {"GET", "/v1/check", Takes::nothing, "value", 200,
      MERLON_HANDLE(wrap("check", a.operations.check(a.query("value"))))},
+    {"GET", "/v1/doctor", Takes::nothing, "device?", 200, doctor},
     {"GET", "/metrics", Takes::nothing, "", 200, nullptr,
      [](Operations& operations) { return metrics_text(operations, std::time(nullptr)); }},
 });
 
 // In the order in which they are listed.
 constexpr auto kTables = std::to_array<std::span<const Route> (*)()>(
-    {[]() -> std::span<const Route> { return kRoutes; }, account_routes, dnssec_routes});
+    {[]() -> std::span<const Route> { return kRoutes; }, device_routes, account_routes,
+     dnssec_routes, transfer_routes});
 
 int http_status_of(ErrorCode code) {
   switch (code) {

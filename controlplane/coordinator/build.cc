@@ -55,6 +55,7 @@ Result<api::BuildReport> Coordinator::build_snapshot() {
 }
 
 Result<api::BuildReport> Coordinator::build_locked() {
+  const auto before = slot_.get();
   auto report = build_and_publish();
   if (report) {
     // Also of a generation that it should know: it may have met it damaged, or not met it yet.
@@ -68,6 +69,7 @@ Result<api::BuildReport> Coordinator::build_locked() {
       }
     }
     report->dataplane_error = told.error;
+    tell_transfers(before);
     if (report->changed) {
       clean_up();
     }
@@ -301,6 +303,7 @@ Result<api::BuildReport> Coordinator::activate_locked(uint64_t generation) {
   // The operator chose this generation for the store as it is now: it is not built over until
   // something changes. Read once: a change that comes while we work is built.
   const uint64_t revision = store_.revision();
+  const auto before = slot_.get();
   auto snapshot = load(generation);
   if (!snapshot) {
     return in("activate", snapshot.error());
@@ -326,6 +329,7 @@ Result<api::BuildReport> Coordinator::activate_locked(uint64_t generation) {
     built_revision_ = revision;
   }
   report.dataplane_error = tell_dataplane(generation).error;
+  tell_transfers(before);
   report.publish_seconds = seconds_since(start);
   spdlog::info("generation {} activated", generation);
   return report;

@@ -42,6 +42,7 @@ Coordinator::~Coordinator() {
 
 Status Coordinator::start() {
   started_ = std::time(nullptr);
+  take_over_devices();
   bool build_needed = true;
   const uint64_t revision = store_.revision();
   if (const auto current = publisher_.directory().current()) {
@@ -322,6 +323,18 @@ Result<store::Device> Coordinator::add_device(const store::Device& device) {
   return added;
 }
 
+Result<store::Device> Coordinator::device(const std::string& name) {
+  return store_.device(name);
+}
+
+Result<store::Device> Coordinator::replace_device(const store::Device& device) {
+  auto replaced = store_.replace_device(device);
+  if (replaced) {
+    changed();
+  }
+  return replaced;
+}
+
 Status Coordinator::remove_device(const std::string& name) {
   auto removed = store_.remove_device(name);
   if (removed) {
@@ -355,8 +368,11 @@ Result<api::Activity> Coordinator::activity() {
       activity.tcp_outcomes.emplace_back(to_string(static_cast<answer::Outcome>(i)),
                                          tcp.outcomes[i]);
     }
-    for (const auto& [subject, queries] : dns_server_->subject_queries()) {
-      activity.tcp_subjects.push_back({subject.first, subject.second, queries});
+    for (const auto& [subject, count] : dns_server_->subject_queries()) {
+      activity.tcp_subjects.push_back({.account = subject.first,
+                                       .device = subject.second,
+                                       .queries = count.queries,
+                                       .last = count.last});
     }
   }
   const std::lock_guard lock(facts_mutex_);

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,6 +32,9 @@
 namespace merlon::dnssec {
 class Signer;
 }
+namespace merlon::transfer {
+class Service;
+}
 
 namespace merlon::coordinator {
 
@@ -42,6 +46,8 @@ struct Options {
   std::string zone_log_path;              // "": after a restart all zones are compiled anew
   compile::ZoneSigner* signer = nullptr;  // outlives the coordinator; nullptr: nothing is signed
   dnssec::Signer* dnssec = nullptr;       // the same one, for its keys and rollovers
+  // Outlives the coordinator, which tells it of devices and generations; nullptr: no transfers.
+  transfer::Service* transfers = nullptr;
   // A build waits for more after a change: of a feed, of what somebody edits.
   uint32_t build_quiet_ms = 500;
   uint32_t edit_quiet_ms = 3;
@@ -82,6 +88,8 @@ class Coordinator final : public api::Operations {
   Result<api::ZoneInfo> check_zone(const api::ZoneText& text) override;
   Result<std::vector<store::Device>> devices() override;
   Result<store::Device> add_device(const store::Device& device) override;
+  Result<store::Device> device(const std::string& name) override;
+  Result<store::Device> replace_device(const store::Device& device) override;
   Status remove_device(const std::string& name) override;
   Result<std::vector<store::Account>> accounts() override;
   Result<store::Account> account(const std::string& name) override;
@@ -119,7 +127,9 @@ class Coordinator final : public api::Operations {
   Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
   Result<std::string> dataplane(const std::string& command) override;
   Result<api::Activity> activity() override;
+  Result<api::TcpClients> tcp_clients() override;
   Result<api::CheckReport> check(const std::string& value) override;
+  Result<api::Transfers> transfers() override;
 
  private:
   // What was built from what: kept per generation beside the snapshots.
@@ -170,6 +180,9 @@ class Coordinator final : public api::Operations {
   void signing_changed();
   std::string dnssec_word() const;
   void note_publications();
+  // After the data plane was told; `before` is what was in force then.
+  void tell_transfers(const dns::SnapshotPointer& before);
+  void take_over_devices();
   void resume(uint64_t generation, const snapshot::Snapshot* served);
   template <class T>
   T told(T result);
@@ -186,7 +199,9 @@ class Coordinator final : public api::Operations {
   std::mutex build_mutex_;  // builds, activations, and the next member
   Builder builder_;
   OperatorZones zones_;
-  std::mutex infos_mutex_;  // the next member: a manifest never changes
+  std::mutex devices_mutex_;                  // the next member
+  std::optional<uint64_t> devices_revision_;  // of the store, that transfers know
+  std::mutex infos_mutex_;                    // the next member: a manifest never changes
   std::map<uint64_t, api::SnapshotInfo> infos_;
   std::mutex facts_mutex_;  // the members up to the next mutex
   std::string last_build_error_;

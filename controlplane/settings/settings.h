@@ -32,6 +32,7 @@ struct Settings {
   std::string snapshot_path() const { return state_directory + "/snapshots"; }
   std::string catalogue_path() const { return state_directory + "/catalogue"; }
   std::string zone_log_path() const { return state_directory + "/zones.log"; }
+  std::string journal_path() const { return state_directory + "/journal"; }
   std::string signing_key_path() const { return state_directory + "/manifest.key"; }
   std::string public_key_path() const { return state_directory + "/manifest.pub"; }
 };

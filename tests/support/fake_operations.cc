@@ -182,6 +182,11 @@ void FakeOperations::set_activity(api::Activity activity) {
   activity_ = std::move(activity);
 }
 
+void FakeOperations::set_transfers(api::Transfers transfers) {
+  const std::lock_guard lock(mutex_);
+  transfers_ = std::move(transfers);
+}
+
 uint64_t FakeOperations::Snapshot::name_count() const {
   uint64_t total = 0;
   for (const api::ListInfo& list : lists) {
@@ -437,6 +442,29 @@ Result<store::Device> FakeOperations::add_device(const store::Device& device) {
   return stored;
 }
 
+Result<store::Device> FakeOperations::device(const std::string& name) {
+  MERLON_BEGIN();
+  const auto found = devices_.find(name);
+  if (found == devices_.end()) {
+    return fail(ErrorCode::not_found, "there is no device \"{}\"", name);
+  }
+  return found->second;
+}
+
+Result<store::Device> FakeOperations::replace_device(const store::Device& device) {
+  MERLON_BEGIN();
+  const auto found = devices_.find(device.name);
+  if (found == devices_.end()) {
+    return fail(ErrorCode::not_found, "there is no device \"{}\"", device.name);
+  }
+  if (device.account != found->second.account) {
+    return fail(ErrorCode::invalid_argument, "a device stays with its account");
+  }
+  found->second = device;
+  ++revision_;
+  return device;
+}
+
 Status FakeOperations::remove_device(const std::string& name) {
   MERLON_BEGIN();
   if (devices_.erase(name) == 0) {
@@ -533,6 +561,11 @@ Result<std::string> FakeOperations::dataplane(const std::string& command) {
 Result<api::Activity> FakeOperations::activity() {
   MERLON_BEGIN();
   return activity_;
+}
+
+Result<api::Transfers> FakeOperations::transfers() {
+  MERLON_BEGIN();
+  return transfers_;
 }
 
 Result<api::CheckReport> FakeOperations::check(const std::string& value) {

@@ -85,6 +85,10 @@ Outcome<Json> Client::put(const std::string& target, const Json& body) const {
   return send("PUT", target, {.text = text_of(body)});
 }
 
+Outcome<Json> Client::patch(const std::string& target, const Json& body) const {
+  return send("PATCH", target, {.text = text_of(body)});
+}
+
 Outcome<Json> Client::remove(const std::string& target) const {
   return send("DELETE", target, {});
 }

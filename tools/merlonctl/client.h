@@ -25,6 +25,7 @@ class Client {
   Outcome<Json> get(const std::string& target) const;
   Outcome<Json> post(const std::string& target, const Json& body = Json::object()) const;
   Outcome<Json> put(const std::string& target, const Json& body) const;
+  Outcome<Json> patch(const std::string& target, const Json& body) const;
   Outcome<Json> remove(const std::string& target) const;
   Outcome<Json> remove(const std::string& target, const Json& body) const;
   // `method` with a body of plain lines.

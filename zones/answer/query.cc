@@ -251,6 +251,7 @@ void clear(Query& query) {
   query.has_edns = false;
   query.dnssec_ok = false;
   query.wants_nsid = false;
+  query.subject_flags = 0;
   query.cookie_size = 0;
   query.cookie_valid = false;
   query.server_cookie = nullptr;

@@ -35,6 +35,8 @@ struct alignas(64) Query {
   // cookie proves the source, and the server cookie to send back (kServerCookieSize bytes; nullptr:
   // no COOKIE option).
   bool cookie_valid = false;
+  // RA, when who asks may have names of others looked up; set by who knows, before deciding.
+  uint16_t subject_flags = 0;
   const uint8_t* server_cookie = nullptr;
   // Client cookie, then up to kServerCookieSize bytes of the server's; only
   // min(cookie_size, size()) bytes are set. A copy: the reply is composed over the message.

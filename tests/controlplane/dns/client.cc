@@ -111,6 +111,12 @@ void Client::close_writing() {
   shutdown(fd_.get(), SHUT_WR);
 }
 
+void Client::reset() {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  fd_ = dns::Fd();
+}
+
 bool Client::read_exactly(MutableBytes out, Clock::time_point end) {
   while (!out.empty()) {
     if (!readable_before(fd_.get(), end)) {

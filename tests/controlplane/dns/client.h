@@ -32,6 +32,7 @@ class Client {
   bool send_raw(Bytes bytes);  // false when the connection is gone
   bool send_message(Bytes message);
   void close_writing();
+  void reset();  // the server sees an error, not an end
   // The next message without its length; nullopt when the server closes or the time is over.
   std::optional<Message> receive(Milliseconds patience = kPatience);
   std::optional<Message> ask(const QuerySpec& spec);
