@@ -218,18 +218,32 @@ Result<std::unique_ptr<api::HttpsServer>> start_https(const Settings& settings,
   return started;
 }
 
-int run(const std::string& config) {
-  const auto settings = load_settings(config);
-  if (!settings) {
-    spdlog::critical("{}", settings.error().message);
-    return 2;
-  }
+// Those that end the process, for every thread to come; sigwait() takes them.
+sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+void say_ready(const Settings& settings, const dns::Server& server) {
+  if (!settings.dot_listen.empty()) {
+    spdlog::info("DNS over TLS on {}", fmt::join(server.tls_addresses(), ", "));
+  }
+  spdlog::info("ready: DNS over TCP on {}, API on {}", fmt::join(server.addresses(), ", "),
+               settings.api_socket);
+}
+
+int run(const std::string& config) {
+  const auto settings = load_settings(config);
+  if (!settings) {
+    spdlog::critical("{}", settings.error().message);
+    return 2;
+  }
+  const sigset_t signals = block_signals();
 
   raise_file_limit();
   if (auto prepared = prepare_state(*settings); !prepared) {
@@ -281,11 +295,7 @@ int run(const std::string& config) {
   if (!https) {
     return give_up("HTTPS", https.error());
   }
-  if (!settings->dot_listen.empty()) {
-    spdlog::info("DNS over TLS on {}", fmt::join(dns_servers->tcp->tls_addresses(), ", "));
-  }
-  spdlog::info("ready: DNS over TCP on {}, API on {}",
-               fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
+  say_ready(*settings, *dns_servers->tcp);
   int received = 0;
   sigwait(&signals, &received);
   spdlog::info("stopping");

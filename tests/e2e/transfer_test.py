@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Zones given away: dig with the right key, a wrong one and none; a secondary that hears of a change
-and fetches it; a control plane that was killed."""
+"""Zones given away: dig with the right key, a wrong one and none; a secondary that hears of a
+change and fetches it; a control plane that was killed."""
 
 import shutil
 import signal
@@ -108,7 +108,8 @@ class Transfer(e2e.Case):
         second = self.serial()
         self.block("newer.badnames.com")
         e2e.wait_until("another", lambda: self.serial() != second)
-        e2e.wait_until("both", lambda: self.ixfr(first) == ["+new.badnames.com", "+newer.badnames.com"])
+        e2e.wait_until("both", lambda: self.ixfr(first) ==
+                       ["+new.badnames.com", "+newer.badnames.com"])
         self.m.control.end(signal.SIGKILL)
         self.m.start_control()
         e2e.wait_until("both again",
