@@ -229,6 +229,12 @@ sigset_t block_signals() {
   return signals;
 }
 
+void wait_for(const sigset_t& signals) {
+  int received = 0;
+  sigwait(&signals, &received);
+  spdlog::info("stopping");
+}
+
 void say_ready(const Settings& settings, const dns::Server& server) {
   if (!settings.dot_listen.empty()) {
     spdlog::info("DNS over TLS on {}", fmt::join(server.tls_addresses(), ", "));
@@ -296,9 +302,7 @@ int run(const std::string& config) {
     return give_up("HTTPS", https.error());
   }
   say_ready(*settings, *dns_servers->tcp);
-  int received = 0;
-  sigwait(&signals, &received);
-  spdlog::info("stopping");
+  wait_for(signals);
   coordinator.cancel_waits();  // the API's requests may be among those who wait
   https->reset();
   api_server->reset();

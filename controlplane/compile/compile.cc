@@ -531,8 +531,7 @@ class ZoneMaker {
   }
 
  private:
-  // The shared zone changes with every feed and nobody has all of it. Long lists are asked for by
-  // name, and digesting all of them would cost a cold compile more than the rest of it.
+  // Nobody has all of the shared zone; digesting long lists would cost more than the rest does.
   bool has_zonemd() const {
     uint64_t count = 0;
     for (const PreparedList& list : lists_.lists()) {
