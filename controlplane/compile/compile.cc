@@ -38,10 +38,6 @@ constexpr size_t kRecordFixedSize = 10;  // type, class, TTL, data length
 constexpr size_t kDigitsUsual = 3;
 constexpr size_t kDigitsMost = 8;
 
-uint32_t tier_bit(store::Tier tier) {
-  return 1u << static_cast<unsigned>(tier);
-}
-
 CompiledSegment make_segment(SegmentKind kind, std::vector<uint8_t> bytes,
                              const name::Name& apex = {}) {
   CompiledSegment segment;
