@@ -218,19 +218,32 @@ Result<std::unique_ptr<api::HttpsServer>> start_https(const Settings& settings,
   return started;
 }
 
-int run(const std::string& config) {
-  const auto settings = load_settings(config);
-  if (!settings) {
-    spdlog::critical("{}", settings.error().message);
-    return 2;
+void say_ready(const Settings& settings, const dns::Server& tcp) {
+  if (!settings.dot_listen.empty()) {
+    spdlog::info("DNS over TLS on {}", fmt::join(tcp.tls_addresses(), ", "));
   }
+  spdlog::info("ready: DNS over TCP on {}, API on {}", fmt::join(tcp.addresses(), ", "),
+               settings.api_socket);
+}
+
+// For sigwait(), in every thread that is started from here on.
+sigset_t hold_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
 
+int run(const std::string& config) {
+  const auto settings = load_settings(config);
+  if (!settings) {
+    spdlog::critical("{}", settings.error().message);
+    return 2;
+  }
+  const sigset_t signals = hold_signals();
   raise_file_limit();
   if (auto prepared = prepare_state(*settings); !prepared) {
     return give_up("state directory", prepared.error());
@@ -281,11 +294,7 @@ int run(const std::string& config) {
   if (!https) {
     return give_up("HTTPS", https.error());
   }
-  if (!settings->dot_listen.empty()) {
-    spdlog::info("DNS over TLS on {}", fmt::join(dns_servers->tcp->tls_addresses(), ", "));
-  }
-  spdlog::info("ready: DNS over TCP on {}, API on {}",
-               fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
+  say_ready(*settings, *dns_servers->tcp);
   int received = 0;
   sigwait(&signals, &received);
   spdlog::info("stopping");
