@@ -164,7 +164,7 @@ TEST(BodiesBuilder, LargestBodyAndOneByteMore) {
 TEST(BodiesBuilder, ManyAnswersAtOnceAreAsOneByOne) {
   BodiesBuilder singly;
   BodiesBuilder together;
-  for (const uint16_t size : {4, 16}) {
+  for (const uint16_t size : {uint16_t{4}, uint16_t{16}}) {
     singly.begin();
     together.begin();
     uint8_t* at = together.add_answers(size == 4 ? 1 : 28, 900, size, 3);
