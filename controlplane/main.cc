@@ -218,7 +218,7 @@ Result<std::unique_ptr<api::HttpsServer>> start_https(const Settings& settings,
   return started;
 }
 
-// SIGTERM and SIGINT wait until somebody waits for them, in every thread that is started later.
+// Those that end the process, for every thread to come; sigwait() takes them.
 sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -229,11 +229,17 @@ sigset_t block_signals() {
   return signals;
 }
 
-void say_ready(const Settings& settings, const dns::Server& tcp) {
+void wait_for(const sigset_t& signals) {
+  int received = 0;
+  sigwait(&signals, &received);
+  spdlog::info("stopping");
+}
+
+void say_ready(const Settings& settings, const dns::Server& server) {
   if (!settings.dot_listen.empty()) {
-    spdlog::info("DNS over TLS on {}", fmt::join(tcp.tls_addresses(), ", "));
+    spdlog::info("DNS over TLS on {}", fmt::join(server.tls_addresses(), ", "));
   }
-  spdlog::info("ready: DNS over TCP on {}, API on {}", fmt::join(tcp.addresses(), ", "),
+  spdlog::info("ready: DNS over TCP on {}, API on {}", fmt::join(server.addresses(), ", "),
                settings.api_socket);
 }
 
@@ -244,6 +250,7 @@ int run(const std::string& config) {
     return 2;
   }
   const sigset_t signals = block_signals();
+
   raise_file_limit();
   if (auto prepared = prepare_state(*settings); !prepared) {
     return give_up("state directory", prepared.error());
@@ -295,9 +302,7 @@ int run(const std::string& config) {
     return give_up("HTTPS", https.error());
   }
   say_ready(*settings, *dns_servers->tcp);
-  int received = 0;
-  sigwait(&signals, &received);
-  spdlog::info("stopping");
+  wait_for(signals);
   coordinator.cancel_waits();  // the API's requests may be among those who wait
   https->reset();
   api_server->reset();

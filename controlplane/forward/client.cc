@@ -107,8 +107,8 @@ void reply_garden(const Served& served, Records records, const Match& match,
     reply_rewritten(served, records, {.ede = kEdeFiltered}, *match.zone);
     return;
   }
-  auto use = [served, records = std::move(records), zone = match.zone](
-                       const Answer* garden, uint32_t age_s) mutable {
+  auto use = [served, records = std::move(records), zone = match.zone](const Answer* garden,
+                                                                       uint32_t age_s) mutable {
     if (garden != nullptr) {
       garden->records.for_each([&](const Record& record) {
         Record aged = record;

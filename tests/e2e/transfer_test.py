@@ -104,16 +104,16 @@ class Transfer(e2e.Case):
         first = self.serial()
         self.block("new.badnames.com")
         e2e.wait_until("a new serial", lambda: self.serial() != first)
-        e2e.wait_until("the difference",
-                       lambda: self.ixfr(first) == ["+new.badnames.com"])
+        e2e.wait_until("the difference", lambda: self.ixfr(first) == ["+new.badnames.com"])
         second = self.serial()
         self.block("newer.badnames.com")
         e2e.wait_until("another", lambda: self.serial() != second)
-        both = ["+new.badnames.com", "+newer.badnames.com"]
-        e2e.wait_until("both", lambda: self.ixfr(first) == both)
+        e2e.wait_until("both", lambda: self.ixfr(first) ==
+                       ["+new.badnames.com", "+newer.badnames.com"])
         self.m.control.end(signal.SIGKILL)
         self.m.start_control()
-        e2e.wait_until("both again", lambda: self.ixfr(first) == both)
+        e2e.wait_until("both again",
+                       lambda: self.ixfr(first) == ["+new.badnames.com", "+newer.badnames.com"])
 
     def ixfr(self, serial):
         """What came, or None when it was the whole zone."""
@@ -159,8 +159,7 @@ zone:
     master: primary
     acl: primary
 """)
-        for name in ("run", "db"):
-            (folder / name).mkdir()
+        (folder / "run").mkdir()
         knot = e2e.Process(folder / "knot.log", ["knotd", "-c", config])
         self.addCleanup(knot.end)
 
