@@ -218,16 +218,8 @@ Result<std::unique_ptr<api::HttpsServer>> start_https(const Settings& settings,
   return started;
 }
 
-void say_ready(const Settings& settings, const dns::Server& tcp) {
-  if (!settings.dot_listen.empty()) {
-    spdlog::info("DNS over TLS on {}", fmt::join(tcp.tls_addresses(), ", "));
-  }
-  spdlog::info("ready: DNS over TCP on {}, API on {}", fmt::join(tcp.addresses(), ", "),
-               settings.api_socket);
-}
-
-// For sigwait(), in every thread that is started from here on.
-sigset_t hold_signals() {
+// Those that end the process, for every thread to come; sigwait() takes them.
+sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
@@ -237,13 +229,28 @@ sigset_t hold_signals() {
   return signals;
 }
 
+void wait_for(const sigset_t& signals) {
+  int received = 0;
+  sigwait(&signals, &received);
+  spdlog::info("stopping");
+}
+
+void say_ready(const Settings& settings, const dns::Server& server) {
+  if (!settings.dot_listen.empty()) {
+    spdlog::info("DNS over TLS on {}", fmt::join(server.tls_addresses(), ", "));
+  }
+  spdlog::info("ready: DNS over TCP on {}, API on {}", fmt::join(server.addresses(), ", "),
+               settings.api_socket);
+}
+
 int run(const std::string& config) {
   const auto settings = load_settings(config);
   if (!settings) {
     spdlog::critical("{}", settings.error().message);
     return 2;
   }
-  const sigset_t signals = hold_signals();
+  const sigset_t signals = block_signals();
+
   raise_file_limit();
   if (auto prepared = prepare_state(*settings); !prepared) {
     return give_up("state directory", prepared.error());
@@ -295,9 +302,7 @@ int run(const std::string& config) {
     return give_up("HTTPS", https.error());
   }
   say_ready(*settings, *dns_servers->tcp);
-  int received = 0;
-  sigwait(&signals, &received);
-  spdlog::info("stopping");
+  wait_for(signals);
   coordinator.cancel_waits();  // the API's requests may be among those who wait
   https->reset();
   api_server->reset();

@@ -196,8 +196,9 @@ Result<std::shared_ptr<const snapshot::Snapshot>> Coordinator::load(uint64_t gen
     return std::unexpected(manifest.error());
   }
   const auto before = slot_.get();
+  // What the builder has just made, checked and written is not read again.
   return snapshot::Snapshot::load(publisher_.directory(), *manifest, index_key_, before.get(),
-                                  {.threads = kLoadThreads});
+                                  {.threads = kLoadThreads, .made = &builder_.made()});
 }
 
 Status Coordinator::put_in_force(uint64_t generation,

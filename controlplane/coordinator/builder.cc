@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 #include "controlplane/policy/lists.h"
@@ -115,6 +116,7 @@ void Builder::find_due_zones(int64_t now) {
 
 Result<Builder::Build> Builder::build(int64_t now) {
   Build build;
+  made_.clear();  // of a build that did not come into force
   if (auto taken = take_over_changes(); !taken) {
     return std::unexpected(taken.error());
   }
@@ -251,11 +253,25 @@ void Builder::compose(std::span<PlannedZone> zones) const {
 }
 
 std::vector<Result<compile::CompiledZone>> Builder::compile(std::span<const PlannedZone> zones,
-                                                            int64_t now) const {
+                                                            int64_t now, Build& build) {
   static const compile::ZoneMemory kNothing;
   std::vector<Result<compile::CompiledZone>> results(zones.size());
   std::atomic<size_t> next{0};
   const uint32_t serial = next_serial(now);
+  const size_t side_by_side = std::min<size_t>(options_.threads, zones.size());
+  std::mutex mutex;  // of made_ and build
+  const auto store = [&](const compile::CompiledSegment& segment) -> Status {
+    publish::Written written;
+    const Status stored =
+        publisher_.store({{.listed = segment.listed, .bytes = segment.content()}}, written);
+    const std::lock_guard lock(mutex);
+    build.stored.segments_written += written.segments_written;
+    build.stored.segments_reused += written.segments_reused;
+    if (written.segments_written != 0) {
+      made_.emplace(segment.listed.hash, segment.bodies);
+    }
+    return stored;
+  };
   const auto work = [&] {
     for (size_t i = next++; i < zones.size(); i = next++) {
       compile::ZoneInput input{.apex = zones[i].apex, .account = zones[i].account, .lists = {}};
@@ -263,25 +279,27 @@ std::vector<Result<compile::CompiledZone>> Builder::compile(std::span<const Plan
         input.lists.push_back(list.input);
       }
       const auto before = zones_.find(zones[i].apex);
-      results[i] = compile::compile_zone(
-          input, {.settings = options_.compile, .next_serial = serial, .signer = options_.signer},
-          before == zones_.end() ? kNothing : before->second.memory);
+      results[i] = compile::compile_zone(input,
+                                         {.settings = options_.compile,
+                                          .next_serial = serial,
+                                          .signer = options_.signer,
+                                          .threads = side_by_side > 1 ? 1 : options_.threads,
+                                          .store = store},
+                                         before == zones_.end() ? kNothing : before->second.memory);
     }
   };
-  std::vector<std::thread> others;
-  for (size_t i = 1; i < std::min<size_t>(options_.threads, zones.size()); ++i) {
+  std::vector<std::jthread> others;
+  for (size_t i = 1; i < side_by_side; ++i) {
     others.emplace_back(work);
   }
   work();
-  for (std::thread& other : others) {
-    other.join();
-  }
+  others.clear();
   return results;
 }
 
 Status Builder::compile_batch(std::span<PlannedZone> zones, int64_t now, Build& build) {
   compose(zones);
-  auto results = compile(zones, now);
+  auto results = compile(zones, now, build);
   for (size_t i = 0; i < zones.size(); ++i) {
     const PlannedZone& zone = zones[i];
     if (results[i]) {
@@ -302,7 +320,9 @@ Status Builder::compile_batch(std::span<PlannedZone> zones, int64_t now, Build& 
 Status Builder::accept(const PlannedZone& planned, compile::CompiledZone compiled, Build& build) {
   std::vector<publish::SegmentFile> files;
   for (const compile::CompiledSegment& segment : compiled.segments) {
-    files.push_back({.listed = segment.listed, .bytes = segment.bytes});
+    if (segment.bodies == nullptr) {  // those are stored already
+      files.push_back({.listed = segment.listed, .bytes = segment.bytes});
+    }
   }
   if (auto stored = publisher_.store(files, build.stored); !stored) {
     return stored;
@@ -312,8 +332,8 @@ Status Builder::accept(const PlannedZone& planned, compile::CompiledZone compile
   zone.memory = std::move(compiled.memory);
   zone.name_count = compiled.name_count;
   zone.segments.clear();
-  for (const publish::SegmentFile& file : files) {
-    zone.segments.push_back(file.listed);
+  for (const compile::CompiledSegment& segment : compiled.segments) {
+    zone.segments.push_back(segment.listed);
   }
   zone.lists.clear();
   for (size_t i = 0; i < planned.lists.size(); ++i) {
@@ -382,71 +402,6 @@ Status Builder::compile_rpz_zones(const AccountInputs& inputs, int64_t now,
     wanted.insert(input->apex);
     ++build.zones_compiled;
   }
-  return {};
-}
-
-Status Builder::compile_catalogs(int64_t now, Build& build) {
-  while (!pending_.catalogs.empty()) {
-    const uint32_t number = *pending_.catalogs.begin();
-    std::set<name::Name> wanted;
-    compile::CatalogInput input{.apex = {}, .account = number, .members = {}};
-    if (const auto apexes = apexes_of_.find(number); apexes != apexes_of_.end()) {
-      for (const name::Name& apex : apexes->second) {
-        if (const Kind kind = zones_.at(apex).kind; kind != Kind::catalog) {
-          input.members.push_back({.apex = apex, .group = kind == Kind::rpz ? "rpz" : "lists"});
-        }
-      }
-    }
-    const auto inputs = inputs_.accounts().find(number);
-    if (inputs != inputs_.accounts().end()) {
-      for (const std::string& device : inputs->second.secondaries) {
-        auto apex = options_.compile.suffix.child(inputs->second.account.name);
-        for (const std::string_view label : {policy::kCatalogLabel, std::string_view(device)}) {
-          apex = apex ? apex->child(label) : apex;
-        }
-        if (!apex) {
-          problems_[number] = fmt::format("device {}: {}", device, apex.error().message);
-          continue;
-        }
-        input.apex = *apex;
-        wanted.insert(*apex);
-        if (auto done = compile_catalog(input, now, build); !done) {
-          return done;
-        }
-      }
-    }
-    drop_others(number, wanted, Drop::catalogs);
-    pending_.catalogs.erase(number);
-  }
-  return {};
-}
-
-Status Builder::compile_catalog(const compile::CatalogInput& input, int64_t now, Build& build) {
-  static const compile::RpzMemory kNothing;
-  const compile::RpzSettings settings = rpz_.settings();
-  const auto before = zones_.find(input.apex);
-  auto compiled =
-      compile::compile_catalog(input, {.settings = settings, .next_serial = next_serial(now)},
-                               before == zones_.end() ? kNothing : before->second.rpz);
-  if (!compiled) {
-    return std::unexpected(compiled.error());
-  }
-  if (auto stored =
-          publisher_.store({{.listed = compiled->listed, .bytes = compiled->bytes}}, build.stored);
-      !stored) {
-    return stored;
-  }
-  Zone& zone = zones_[input.apex];
-  zone.account = input.account;
-  zone.kind = Kind::catalog;
-  zone.rpz = std::move(compiled->memory);
-  zone.segments = {compiled->listed};
-  zone.name_count = input.members.size();
-  newest_serial_ = std::max(newest_serial_, zone.rpz.serial);
-  touched_.insert(input.account);
-  apexes_of_[input.account].insert(input.apex);
-  unsaved_.insert(input.apex);
-  ++build.zones_compiled;
   return {};
 }
 

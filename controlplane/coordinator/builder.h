@@ -75,6 +75,8 @@ class Builder {
   std::map<uint32_t, api::Published> take_publications();
   // The shared lists, sorted by name.
   const std::vector<api::ListInfo>& shared_lists() const;
+  // Bodies that the last build made, while it is not in force.
+  const snapshot::BodiesByHash& made() const { return made_; }
   // All segments that the zones and the access table have now.
   std::vector<snapshot::ManifestSegment> segments() const;
 
@@ -110,8 +112,9 @@ class Builder {
   Status compile_accounts(int64_t now, Build& build);
   Status compile_batch(std::span<PlannedZone> zones, int64_t now, Build& build);
   void compose(std::span<PlannedZone> zones) const;
+  // Bodies are written on the way, and kept in made_.
   std::vector<Result<compile::CompiledZone>> compile(std::span<const PlannedZone> zones,
-                                                     int64_t now) const;
+                                                     int64_t now, Build& build);
   Status accept(const PlannedZone& planned, compile::CompiledZone compiled, Build& build);
   // The response policy zones of the account; their names go to `wanted`.
   Status compile_rpz_zones(const AccountInputs& inputs, int64_t now, std::set<name::Name>& wanted,
@@ -149,6 +152,7 @@ class Builder {
   std::optional<uint64_t> kept_revision_;  // what was resumed is of this revision
   ZoneLog log_;
   std::set<name::Name> unsaved_;
+  snapshot::BodiesByHash made_;
 };
 
 }  // namespace merlon::coordinator

@@ -185,6 +185,7 @@ void Builder::resume(const snapshot::Manifest& in_force, const snapshot::Snapsho
 }
 
 void Builder::keep(uint64_t generation) {
+  made_.clear();
   if (options_.signer != nullptr) {
     if (auto noted = options_.signer->published(); !noted) {
       spdlog::error("{}", noted.error().message);

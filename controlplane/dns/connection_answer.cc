@@ -87,9 +87,9 @@ void Connection::answer_message(WorkerContext& context, Bytes message) {
   // The handshake has proved the source: whatever the cookie, the client gets one that is good.
   // There is room for it behind every body, so that it may come after deciding.
   check_cookie(context.options.cookie_secrets, peer_.address, context.cookie, context.query);
-  // Who is let through to a service has an access entry.
-  MERLON_ASSERT(who != nullptr || !answer::is_for_slow_path(reply.outcome));
-  const bool is_plain = !answer::is_for_slow_path(reply.outcome);
+  // Services are for whom the access entry lets pass; others get the outcome's own rcode.
+  const bool is_plain = !answer::is_for_slow_path(reply.outcome) || who == nullptr ||
+                        who->verb != snapshot::Verb::pass;
   const bool is_answered = is_plain ? answer_plainly(context, message, reply)
                                     : answer_by_service(context, message, *who, reply);
   context.counters.add(reply.outcome);

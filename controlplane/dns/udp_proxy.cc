@@ -26,7 +26,6 @@
 #include "controlplane/dns/special.h"
 #include "zones/answer/answer.h"
 #include "zones/answer/opt.h"
-#include "zones/base/assert.h"
 #include "zones/proxy/proxy.h"
 #include "zones/wire/wire.h"
 
@@ -310,8 +309,9 @@ std::optional<size_t> UdpProxyServer::Loop::answer_message(const Asked& asked, M
   const snapshot::Subject* subject = find_subject(*snapshot, asked.source);
   answer::Reply reply = answer::answer(*snapshot, message, subject, limits_, query_, assembly_);
   check_cookie(options_.cookie_secrets, asked.source, cookie_, query_);
-  if (answer::is_for_slow_path(reply.outcome)) {
-    MERLON_ASSERT(subject != nullptr);  // the access entry was asked before
+  // Services are for whom the access entry lets pass; others get the outcome's own rcode.
+  if (answer::is_for_slow_path(reply.outcome) && subject != nullptr &&
+      subject->verb == snapshot::Verb::pass) {
     return answer_by_service(asked, reply, *subject, out);
   }
   std::ranges::copy(message, out.begin());

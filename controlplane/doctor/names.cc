@@ -50,10 +50,11 @@ InVain in_vain(const Device& device, Told told) {
   return found;
 }
 
-// Nothing of what it asks for is there, or not for a day.
+// Nothing of what it asks for is there, or not for a day. Of a device that has names of others
+// looked up it cannot be said: those are neither.
 bool is_all_in_vain(const Rule& rule, const InVain& found) {
   const int64_t useful = last_useful(rule.device);
-  return found.count >= kInVainMin && rule.is_recent(found.last) &&
+  return !rule.device.recursion && found.count >= kInVainMin && rule.is_recent(found.last) &&
          (useful == 0 || useful + kDay < found.last);
 }
 

@@ -35,7 +35,7 @@ class Https(e2e.Case):
         for account in ("acme", "bolt"):
             self.m.ctl("account", "add", account)
             self.m.ctl("custom-list", "add", account, "bad")
-            self.m.ctl("entry", "add", account, "bad", "bad.example", "45.9.9.9")
+            self.m.ctl("entry", "add", account, "bad", "bad-name.com", "45.9.9.9")
             self.m.ctl("policy", "add", account, "names", "--kind", "dns", "--list", "bad")
         self.token = self.add_device("ns", "acme", "45.0.0.1")
         self.other = self.add_device("other", "bolt", "45.0.0.2")
@@ -72,8 +72,8 @@ class Https(e2e.Case):
             texts.add(body)
         self.assertEqual(len(texts), 1)
         text = texts.pop().decode()
-        self.assertIn(f"\nbad.example.{POLICY}. 300 IN CNAME .\n", text)
-        self.assertIn(f"\n*.bad.example.{POLICY}. 300 IN CNAME .\n", text)
+        self.assertIn(f"\nbad-name.com.{POLICY}. 300 IN CNAME .\n", text)
+        self.assertIn(f"\n*.bad-name.com.{POLICY}. 300 IN CNAME .\n", text)
         path = self.folder / "zone"
         for apex in (POLICY, "acme.merlon.internal", "ns.catalog.acme.merlon.internal"):
             status, headers, body = self.get(f"/zones/{self.token}/{apex}")
@@ -91,10 +91,10 @@ class Https(e2e.Case):
         status, packed, data = self.get(path, Accept_Encoding="gzip")
         self.assertEqual((status, packed["Content-Encoding"]), (200, "gzip"))
         self.assertEqual(gzip.decompress(data), body)
-        self.m.ctl("entry", "add", "acme", "bad", "worse.example")
+        self.m.ctl("entry", "add", "acme", "bad", "worse-name.com")
         e2e.wait_until("the new serial", lambda: self.get(
             path, If_None_Match=headers["ETag"])[0] == 200)
-        self.assertIn(b"\nworse.example.", self.get(path)[2])
+        self.assertIn(b"\nworse-name.com.", self.get(path)[2])
 
     def test_others_find_nothing_and_all_that_alike(self):
         answers = [self.get(path, token)[::2] for path, token in (

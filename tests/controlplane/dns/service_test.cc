@@ -63,6 +63,8 @@ TEST_F(ServiceTest, WhoMayNotAskReachesNoService) {
     ASSERT_TRUE(reply.has_value());
     EXPECT_EQ(load_be16(reply->data() + 2) & wire::flag::rcode_mask, wire::rcode::refused);
   }
+  Client told_nothing(running.v4(), "127.0.0.5");  // its access entry says empty
+  EXPECT_TRUE(told_nothing.ask(special_query(kAskWhole, 2)).has_value());
   EXPECT_TRUE(special.clients().empty());
   EXPECT_EQ(forwarder.count(), 0u);
 }

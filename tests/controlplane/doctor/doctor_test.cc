@@ -175,6 +175,12 @@ const std::vector<Row>& name_rows() {
          d.tcp.names.clear();
        },
        {"error only_missing fw1"}},
+      {"misses beside names that are looked up elsewhere",
+       [](Device& d) {
+         d.recursion = true;
+         d.udp.last_useful = d.tcp.last_useful = 0;
+         d.tcp.names.clear();
+       }},
       {"one miss of a new device",
        [](Device& d) {
          d.udp = {.queries = 1, .last_seen = kNow - 9, .nxdomain = 1, .missed_last = kNow - 9};

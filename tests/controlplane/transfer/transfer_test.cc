@@ -18,6 +18,15 @@ std::string zone_text(uint32_t serial, const std::string& rest) {
   return "@ SOA ns h " + std::to_string(serial) + " 1 1 1 1\n@ NS ns\nns A 192.0.2.3\n" + rest;
 }
 
+// Beside which a difference is short.
+std::string filler(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    text += "f" + std::to_string(i) + " TXT " + std::string(100, 'x') + "\n";
+  }
+  return text;
+}
+
 TextZone zone_one(uint32_t serial, const std::string& rest) {
   return {.apex = std::string(kZone), .text = zone_text(serial, rest), .account = 1};
 }
@@ -69,7 +78,7 @@ TEST_F(TransferTest, AxfrIsTheWholeZoneBetweenTwoSoas) {
 
 TEST_F(TransferTest, LargeAndSignedZonesComeWhole) {
   std::string rest;
-  for (int i = 0; i < 5000; ++i) {
+  for (int i = 0; i < 4000; ++i) {
     rest += "big A 10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250) + "\n";
   }
   for (int i = 0; i < 3000; ++i) {
@@ -115,7 +124,7 @@ TEST_F(TransferTest, DeviceWithAKeyGetsNothingUnsigned) {
   for (const Transport transport : {Transport::tcp, Transport::udp}) {
     const Taken taken = ask(ixfr_query(kZone, 0), transport);
     EXPECT_EQ(taken.rcode(), wire::rcode::refused);
-    EXPECT_EQ(ask(ixfr_query("none.example.", 0), transport).messages.at(0).size(),
+    EXPECT_EQ(ask(ixfr_query("non.example.", 0), transport).messages.at(0).size(),
               taken.messages.at(0).size());
   }
   EXPECT_EQ(ask(axfr_query(kZone)).rcode(), wire::rcode::refused);
@@ -183,26 +192,27 @@ TEST_F(TransferTest, AccountHasSoManyTransfersAtOnce) {
 }
 
 TEST_F(TransferTest, IxfrHasTheDifferencesInOneStep) {
-  publish({zone_one(2, "a A 192.0.2.4\nb A 192.0.2.5\n")});
-  const Taken one = ask(ixfr_query(kZone, 1));
+  publish({zone_one(11, filler(20) + "a A 192.0.2.4\n")});
+  publish({zone_one(12, filler(20) + "a A 192.0.2.4\nb A 192.0.2.5\n")});
+  const Taken one = ask(ixfr_query(kZone, 11));
   ASSERT_EQ(one.records().size(), 5u);
   EXPECT_EQ(one.records()[0], one.records()[4]);
   EXPECT_EQ(one.records()[2], one.records()[0]);
   EXPECT_NE(one.records()[1], one.records()[0]);
   EXPECT_NE(one.records()[3].find("192.0.2.5"), std::string::npos);
   // What came goes again, and something stays.
-  publish({zone_one(3, "a A 192.0.2.4\nc TXT x\n")});
-  publish({zone_one(4, "c TXT x\n")});
-  const std::vector<std::string> all = ask(ixfr_query(kZone, 1)).records();
-  ASSERT_EQ(all.size(), 6u);  // SOA 4, SOA 1, -a, SOA 4, +c, SOA 4
+  publish({zone_one(13, filler(20) + "a A 192.0.2.4\nc TXT x\n")});
+  publish({zone_one(14, filler(20) + "c TXT x\n")});
+  const std::vector<std::string> all = ask(ixfr_query(kZone, 11)).records();
+  ASSERT_EQ(all.size(), 6u);  // SOA 14, SOA 11, -a, SOA 14, +c, SOA 14
   EXPECT_NE(all[2].find("192.0.2.4"), std::string::npos);
   EXPECT_NE(all[4].find("TXT"), std::string::npos);
   EXPECT_EQ(all[0], all[5]);
-  EXPECT_EQ(ask(ixfr_query(kZone, 3)).records().size(), 5u);
+  EXPECT_EQ(ask(ixfr_query(kZone, 13)).records().size(), 5u);
   const auto facts = service_->facts(zones_.snapshot.get());
   ASSERT_EQ(facts.secondaries.size(), 1u);
   EXPECT_EQ(facts.secondaries[0].kind, "IXFR");
-  EXPECT_EQ(facts.secondaries[0].serial_given, 4u);
+  EXPECT_EQ(facts.secondaries[0].serial_given, 14u);
   EXPECT_EQ(facts.secondaries[0].transfers, 3u);
 }
 
@@ -236,20 +246,21 @@ TEST_F(TransferTest, IxfrLongerThanTheZoneIsTheWholeZone) {
 }
 
 TEST_F(TransferTest, IxfrOverUdpIsWhatFits) {
-  publish({zone_one(2, "a A 192.0.2.4\nb A 192.0.2.5\n")});
-  EXPECT_EQ(ask(ixfr_query(kZone, 1), Transport::udp).records().size(), 5u);
-  std::string rest = "a A 192.0.2.4\nb A 192.0.2.5\n";
+  publish({zone_one(2, filler(50))});
+  publish({zone_one(3, filler(50) + "b A 192.0.2.5\n")});
+  EXPECT_EQ(ask(ixfr_query(kZone, 2), Transport::udp).records().size(), 5u);
+  std::string rest = filler(50) + "b A 192.0.2.5\n";
   for (int i = 0; i < 100; ++i) {
     rest += "n" + std::to_string(i) + " A 192.0.2.9\n";
   }
-  publish({zone_one(3, rest)});
-  const Taken large = ask(ixfr_query(kZone, 2), Transport::udp);
+  publish({zone_one(4, rest)});
+  const Taken large = ask(ixfr_query(kZone, 3), Transport::udp);
   ASSERT_EQ(large.records().size(), 1u);
-  EXPECT_NE(large.records()[0].find(" 3 "), std::string::npos);
+  EXPECT_NE(large.records()[0].find(" 4 "), std::string::npos);
 }
 
 TEST_F(TransferTest, DifferencesTooManyToCondenseComeStepByStep) {
-  std::string rest;
+  std::string rest = filler(25'000);
   for (uint32_t serial = 2; serial < 6; ++serial) {
     for (int i = 0; i < 2000; ++i) {
       rest += "s" + std::to_string(serial) + "n" + std::to_string(i) + " TXT " +
