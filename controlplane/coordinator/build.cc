@@ -157,6 +157,8 @@ Result<api::BuildReport> Coordinator::publish_built(const Builder::Build& built)
     }
   } else if (auto saved = save_catalogue(written->generation, catalogue); !saved) {
     return std::unexpected(saved.error());
+  } else {
+    tell_forwarder();  // which policy a device uses is in no segment
   }
   builder_.keep(written->generation);
   const uint64_t segments_written = built.stored.segments_written + written->segments_written;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/coordinator/coordinator.h"
 
-#include "controlplane/forward/forwarder.h"
-
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -11,6 +9,7 @@
 
 #include "controlplane/coordinator/due.h"
 #include "controlplane/coordinator/membership.h"
+#include "controlplane/forward/forwarder.h"
 #include "controlplane/policy/protected_set.h"
 
 namespace merlon::coordinator {

@@ -28,11 +28,11 @@ struct ClientQuery {
   ClientQuery& operator=(const ClientQuery&) = delete;
 
   void reply(std::vector<uint8_t> message) {
-    if (done) {
-      std::exchange(done, nullptr)(std::move(message));
-    }
     if (on_end) {
       std::exchange(on_end, nullptr)();
+    }
+    if (done) {
+      std::exchange(done, nullptr)(std::move(message));
     }
   }
 

@@ -122,7 +122,7 @@ TEST(Forwarder, TruncatedAnswersAreFetchedOverTcpAndFitTheClient) {
     }
     tests::FakeReply reply;
     for (uint8_t i = 0; i < 200; ++i) {
-      reply.records.push_back({tests::question_name(query), 1, {192, 0, 2, i}});
+      reply.records.push_back({tests::question_name(query), 1, {203, 0, 113, i}});
     }
     return Messages{tests::make_fake_reply(query, reply)};
   });
