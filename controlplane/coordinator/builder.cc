@@ -11,6 +11,7 @@
 #include <atomic>
 #include <mutex>
 #include <thread>
+#include <unordered_set>
 
 #include "controlplane/policy/lists.h"
 #include "controlplane/policy/protected_set.h"
@@ -259,9 +260,17 @@ std::vector<Result<compile::CompiledZone>> Builder::compile(std::span<const Plan
   std::atomic<size_t> next{0};
   const uint32_t serial = next_serial(now);
   const size_t side_by_side = std::min<size_t>(options_.threads, zones.size());
-  std::mutex mutex;  // of made_ and build
+  std::mutex mutex;  // of made_, build and the next one
+  std::unordered_set<snapshot::ContentHash, snapshot::ContentHashHasher> taken;
   const auto store = [&](const compile::CompiledSegment& segment) -> Status {
     publish::Written written;
+    {
+      const std::lock_guard lock(mutex);
+      if (!taken.insert(segment.listed.hash).second) {  // another list's are the same
+        ++build.stored.segments_reused;
+        return {};
+      }
+    }
     const Status stored =
         publisher_.store({{.listed = segment.listed, .bytes = segment.content()}}, written);
     const std::lock_guard lock(mutex);

@@ -153,7 +153,7 @@ TEST(ZoneDigest, OfAnAccountsListsIsRightAndTheSameForTheSame) {
   for (const snapshot::ContentHash& hash : zone->view.dependencies()) {
     for (const CompiledSegment& segment : compiled->segments) {
       if (segment.listed.hash == hash) {
-        zone->bodies_segments.push_back(snapshot::Segment::from_bytes(segment.bytes).value());
+        zone->bodies_segments.push_back(snapshot::Segment::from_bytes(segment.content()).value());
       }
     }
   }
