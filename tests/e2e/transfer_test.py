@@ -159,7 +159,8 @@ zone:
     master: primary
     acl: primary
 """)
-        (folder / "run").mkdir()
+        for part in ("run", "db"):  # without the latter Knot keeps no journal and asks for all
+            (folder / part).mkdir()
         knot = e2e.Process(folder / "knot.log", ["knotd", "-c", config])
         self.addCleanup(knot.end)
 
