@@ -115,6 +115,12 @@ std::set<std::string> values_of(const store::FeedSet& set) {
   return values;
 }
 
+Result<std::vector<uint8_t>> read_source(const std::string& url, uint64_t size_max) {
+  return url.starts_with(kScheme)
+             ? read_file(path_of(url), size_max)
+             : fail(ErrorCode::unsupported, "{}: only file:// is fetched here", url);
+}
+
 address::IpSet never_block() {
   store::FeedSet set;
   for (const std::string_view text : kNeverBlock) {
@@ -311,6 +317,27 @@ void FakeOperations::apply(Feed& feed, store::FeedSet set, api::RefreshReport& r
   feed.set = std::move(set);
 }
 
+Result<api::ProbeReport> FakeOperations::probe_feed(const std::string& url,
+                                                    const std::string& format) {
+  MERLON_BEGIN();
+  const auto bytes = read_source(url, store::FeedDefinition{}.size_max_bytes);
+  if (!bytes) {
+    return std::unexpected(bytes.error());
+  }
+  const LineParser parser = parse_lines(as_text(*bytes));
+  const std::set<std::string> values = values_of(parser.set);
+  return api::ProbeReport{.url = url,
+                          .format = format == "auto" ? "plain" : format,
+                          .problem = values.empty() ? "nothing readable in it" : "",
+                          .line_count = parser.state.line_count,
+                          .rejected_count = parser.state.rejected_count,
+                          .prefix4_count = parser.set.v4.size(),
+                          .domain_count = parser.set.domains.size(),
+                          .examples = {values.begin(), values.end()},
+                          .rejected_by_reason = parser.state.rejected_by_reason,
+                          .rejected_examples = parser.state.rejected_examples};
+}
+
 Result<api::RefreshReport> FakeOperations::refresh_feed(const std::string& id) {
   MERLON_BEGIN();
   const Result<Feed*> found = find_feed(id);
@@ -323,11 +350,7 @@ Result<api::RefreshReport> FakeOperations::refresh_feed(const std::string& id) {
   report.feed = id;
   store::FeedState& state = feed.record.state;
   state.last_attempt = now;
-  const std::string& url = feed.record.definition.url;
-  Result<std::vector<uint8_t>> bytes =
-      url.starts_with(kScheme)
-          ? read_file(path_of(url), feed.record.definition.size_max_bytes)
-          : fail(ErrorCode::unsupported, "{}: only file:// is fetched here", url);
+  const auto bytes = read_source(feed.record.definition.url, feed.record.definition.size_max_bytes);
   if (!bytes) {
     state.health = store::FeedHealth::failed;
     state.reason = bytes.error().message;
