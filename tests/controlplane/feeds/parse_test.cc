@@ -146,8 +146,8 @@ constexpr Row kRows[] = {
      "45.1.2.3 45.1.2.4 45.9.0.0/16 a.example b.example c.example"},
     {"XML", Format::stix1,
      R"(<s:STIX_Package><i:Indicator><c:Properties xsi:type="A:AddressObjectType">)"
-     R"(<A:Address_Value condition="Equals">45.1.2.3##comma##45.1.2.4</A:Address_Value></c:Properties>)"
-     "</i:Indicator></s:STIX_Package>",
+     R"(<A:Address_Value condition="Equals">45.1.2.3##comma##45.1.2.4</A:Address_Value>)"
+     "</c:Properties></i:Indicator></s:STIX_Package>",
      "45.1.2.3 45.1.2.4"},
     {"JSON", Format::stix1,
      R"({"stix_header":{},"indicators":[{"observable":{"object":{"properties":{"xsi:type":)"
