@@ -105,8 +105,8 @@ Sources make_sources(size_t count) {
   for (uint32_t i = 0; asked.size() < count; ++i) {
     const address::AnyPrefix prefix = random_prefix(random, i);
     if (taken.emplace(prefix.family, prefix.length, prefix.bits).second) {
-      builder.add_source(prefix,
-                         builder.add_subject({7, i, tests::kTierAll, snapshot::Verb::pass, {}, {}}));
+      builder.add_source(
+          prefix, builder.add_subject({7, i, tests::kTierAll, snapshot::Verb::pass, {}, {}}));
       asked.push_back({prefix.family, prefix.bits});
     }
   }

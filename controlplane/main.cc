@@ -8,20 +8,25 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <ctime>
 #include <exception>
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "controlplane/api/https_server.h"
 #include "controlplane/api/server.h"
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/udp_proxy.h"
 #include "controlplane/dnssec/zone_signer.h"
+#include "controlplane/forward/forwarder.h"
 #include "controlplane/publish/publisher.h"
 #include "controlplane/settings/dnssec_settings.h"
+#include "controlplane/settings/forward_settings.h"
 #include "controlplane/settings/settings.h"
 #include "controlplane/store/store.h"
+#include "controlplane/transfer/service.h"
 #include "zones/answer/identity.h"
 #include "zones/base/file.h"
 #include "zones/cookie/cookie.h"
@@ -99,11 +104,18 @@ struct DnsServers {
   std::unique_ptr<dns::UdpProxyServer> slow_path;  // nullptr: none
 };
 
-Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& slot) {
+Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& slot,
+                             const dns::Services& services) {
   dns::ServerOptions options;
   options.listen = settings.dns_listen;
+  options.listen_tls = settings.dot_listen;
+  options.tls = {.certificate_file = settings.tls_certificate_file,
+                 .key_file = settings.tls_key_file,
+                 .client_ca_file = settings.tls_client_ca_file,
+                 .report = [](const std::string& what) { spdlog::warn("{}", what); }};
   options.threads = settings.dns_thread_count;
   options.identity = answer::Identity(settings.identity, settings.version);
+  options.services = services;
   if (!settings.cookie_secret_file.empty()) {
     const auto secrets = load_cookie_secrets(settings.cookie_secret_file);
     if (!secrets) {
@@ -119,7 +131,8 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
   if (!settings.slow_path_socket.empty()) {
     auto slow_path = dns::UdpProxyServer::start({.socket_path = settings.slow_path_socket,
                                                  .identity = options.identity,
-                                                 .cookie_secrets = options.cookie_secrets},
+                                                 .cookie_secrets = options.cookie_secrets,
+                                                 .services = services},
                                                 slot);
     if (!slow_path) {
       return in("slow path", slow_path.error());
@@ -129,7 +142,9 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
   return servers;
 }
 
-coordinator::Options coordinator_options(const Settings& settings, dnssec::Signer& signer) {
+coordinator::Options coordinator_options(const Settings& settings, dnssec::Signer& signer,
+                                         transfer::Service& transfers,
+                                         forward::Forwarder& forwarder) {
   return {.compile = settings.compile,
           .catalogue_path = settings.catalogue_path(),
           .dataplane_socket = settings.dataplane_socket,
@@ -137,7 +152,9 @@ coordinator::Options coordinator_options(const Settings& settings, dnssec::Signe
           .zone_log_path = settings.zone_log_path(),
           .signer = &signer,
           .dnssec = &signer,
-          .zones = settings.zones};
+          .transfers = &transfers,
+          .zones = settings.zones,
+          .forwarder = &forwarder};
 }
 
 Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,
@@ -154,18 +171,85 @@ Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,
   return signer;
 }
 
-int run(const std::string& config) {
-  const auto settings = load_settings(config);
-  if (!settings) {
-    spdlog::critical("{}", settings.error().message);
-    return 2;
+Result<std::unique_ptr<forward::Forwarder>> start_forwarder(const std::string& config,
+                                                            const Settings& settings) {
+  auto options = load_forward_settings(config, settings);
+  if (!options) {
+    return std::unexpected(options.error());
   }
+  return forward::Forwarder::start(std::move(*options));
+}
+
+// The journal, and what gives it away; in this order they start, in the other they end.
+struct Transfers {
+  std::unique_ptr<compile::Journal> journal;
+  std::unique_ptr<transfer::Service> service;
+};
+
+Result<Transfers> start_transfers(const Settings& settings) {
+  auto journal = compile::Journal::open({.directory = settings.journal_path()}, std::time(nullptr));
+  if (!journal) {
+    return std::unexpected(journal.error());
+  }
+  for (const std::string& note : (*journal)->notes()) {
+    spdlog::warn("{}", note);
+  }
+  auto service = transfer::Service::start({.journal = journal->get()});
+  if (!service) {
+    return std::unexpected(service.error());
+  }
+  return Transfers{std::move(*journal), std::move(*service)};
+}
+
+// nullptr: none is wanted.
+Result<std::unique_ptr<api::HttpsServer>> start_https(const Settings& settings,
+                                                      api::Operations& operations) {
+  if (settings.https_listen.empty()) {
+    return nullptr;
+  }
+  auto started =
+      api::HttpsServer::start(operations, {.listen = settings.https_listen,
+                                           .certificate_file = settings.tls_certificate_file,
+                                           .key_file = settings.tls_key_file,
+                                           .api_token_file = settings.api_token_file});
+  if (started) {
+    spdlog::info("HTTPS on {}", fmt::join(settings.https_listen, ", "));
+  }
+  return started;
+}
+
+// Those that end the process, for every thread to come; sigwait() takes them.
+sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+void wait_for(const sigset_t& signals) {
+  int received = 0;
+  sigwait(&signals, &received);
+  spdlog::info("stopping");
+}
+
+void say_ready(const Settings& settings, const dns::Server& server) {
+  if (!settings.dot_listen.empty()) {
+    spdlog::info("DNS over TLS on {}", fmt::join(server.tls_addresses(), ", "));
+  }
+  spdlog::info("ready: DNS over TCP on {}, API on {}", fmt::join(server.addresses(), ", "),
+               settings.api_socket);
+}
+
+int run(const std::string& config) {
+  const auto settings = load_settings(config);
+  if (!settings) {
+    spdlog::critical("{}", settings.error().message);
+    return 2;
+  }
+  const sigset_t signals = block_signals();
 
   raise_file_limit();
   if (auto prepared = prepare_state(*settings); !prepared) {
@@ -188,10 +272,20 @@ int run(const std::string& config) {
   if (!signer) {
     return give_up("DNSSEC", signer.error());
   }
+  const auto transfers = start_transfers(*settings);
+  if (!transfers) {
+    return give_up("transfers", transfers.error());
+  }
+  const auto forwarder = start_forwarder(config, *settings);
+  if (!forwarder) {
+    return give_up("forwarding", forwarder.error());
+  }
   dns::SnapshotSlot slot;
-  coordinator::Coordinator coordinator(**store, *publisher, slot,
-                                       coordinator_options(*settings, **signer));
-  auto dns_servers = start_dns(*settings, slot);
+  coordinator::Coordinator coordinator(
+      **store, *publisher, slot,
+      coordinator_options(*settings, **signer, *transfers->service, **forwarder));
+  auto dns_servers = start_dns(
+      *settings, slot, {.special = transfers->service.get(), .forwarder = forwarder->get()});
   if (!dns_servers) {
     return give_up("DNS", dns_servers.error());
   }
@@ -203,14 +297,17 @@ int run(const std::string& config) {
   if (!api_server) {
     return give_up("REST API", api_server.error());
   }
-  spdlog::info("ready: DNS over TCP on {}, API on {}",
-               fmt::join(dns_servers->tcp->addresses(), ", "), settings->api_socket);
-  int received = 0;
-  sigwait(&signals, &received);
-  spdlog::info("stopping");
+  auto https = start_https(*settings, coordinator);
+  if (!https) {
+    return give_up("HTTPS", https.error());
+  }
+  say_ready(*settings, *dns_servers->tcp);
+  wait_for(signals);
   coordinator.cancel_waits();  // the API's requests may be among those who wait
+  https->reset();
   api_server->reset();
   coordinator.stop();
+  transfers->service->stop();
   dns_servers->slow_path.reset();
   dns_servers->tcp.reset();
   return 0;
@@ -227,8 +324,9 @@ int main(int argc, char** argv) {
   app.add_flag_callback(
       "--example-config",
       [] {
-        fmt::print("{}\n{}", merlon::controlplane::example_settings(),
-                   merlon::controlplane::example_dnssec_settings());
+        fmt::print("{}\n{}\n{}", merlon::controlplane::example_settings(),
+                   merlon::controlplane::example_dnssec_settings(),
+                   merlon::controlplane::example_forward_settings());
         throw CLI::Success();
       },
       "print the section with defaults and exit");

@@ -113,6 +113,12 @@ Json to_json(const store::Device& device) {
               {"account", device.account},
               {"tier", store::to_string(device.tier)},
               {"sources", std::move(sources)},
+              {"recursion", device.recursion},
+              {"dns_policy", device.dns_policy},
+              {"tsig", device.tsig_algorithm.empty() ? "off" : device.tsig_algorithm},
+              {"notify", device.notify},
+              {"certificate", device.certificate.empty() ? "off" : device.certificate},
+              {"has_token", !device.token_digest.empty()},
               {"created", time_to_json(device.created)},
               {"number", device.number},
               {"account_number", device.account_number}};
@@ -159,13 +165,17 @@ Json to_json(const ListInfo& list) {
 }
 
 Json to_json(const Published& published) {
-  Json zones = Json::array();
-  for (const PolicyZone& zone : published.policy_zones) {
-    zones.push_back(
-        Json{{"apex", zone.apex}, {"serial", zone.serial}, {"name_count", zone.name_count}});
-  }
+  const auto zones_json = [](const std::vector<PolicyZone>& zones) {
+    Json json = Json::array();
+    for (const PolicyZone& zone : zones) {
+      json.push_back(
+          Json{{"apex", zone.apex}, {"serial", zone.serial}, {"name_count", zone.name_count}});
+    }
+    return json;
+  };
   return Json{{"lists", array_of(published.lists)},
-              {"policy_zones", std::move(zones)},
+              {"policy_zones", zones_json(published.policy_zones)},
+              {"catalogs", zones_json(published.catalogs)},
               {"problems", published.problems}};
 }
 

@@ -27,7 +27,7 @@ Json to_json(const store::FeedDefinition& definition);
 Json to_json(const store::FeedState& state);
 Json to_json(const store::FeedRecord& record);  // the definition's keys and "state"
 Json to_json(const store::Observation& observation);
-Json to_json(const store::Device& device);
+Json to_json(const store::Device& device);  // without its secret
 Json to_json(const store::Account& account);
 Json to_json(const store::CustomList& list);
 Json to_json(const store::CustomEntry& entry);
@@ -63,7 +63,13 @@ Result<Json> parse_json(std::string_view text);
 
 // Keys that are absent keep the defaults of FeedDefinition. Errors: invalid_argument.
 Result<store::FeedDefinition> feed_from_json(const Json& json);
-Result<store::Device> device_from_json(const Json& json);
+// A device as a client wants it, with what the server makes for it.
+struct DeviceRequest {
+  store::Device device{};
+  std::string tsig{};   // an algorithm: a new key of it; "off": none; "": as it is
+  std::string token{};  // "new", "off"; "": as it is
+};
+Result<DeviceRequest> device_from_json(const Json& json);
 Result<store::Account> account_from_json(const Json& json);
 // The account is not in the body but in the path.
 Result<store::CustomList> list_from_json(const Json& json);

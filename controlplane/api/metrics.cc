@@ -243,6 +243,8 @@ void write_activity(const Activity& activity, Exposition& out) {
               activity.tcp_closes, out);
   write_named("merlon_tcp_outcomes_total", "What became of queries over TCP.", "outcome",
               activity.tcp_outcomes, out);
+  write_named("merlon_forward_total", "What the forwarder counted.", "counter",
+              activity.forward_counters, out);
 }
 
 void write_controlplane(Operations& operations, Exposition& out) {

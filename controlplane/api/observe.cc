@@ -87,16 +87,19 @@ Result<Json> subjects_json(Operations& operations, const SubjectsWanted& wanted)
                 "the data plane's answer to \"{}\" names no subjects; is it of this version?",
                 command);
   }
-  std::map<Key, uint64_t> tcp;
+  std::map<Key, SubjectQueries> tcp;
   for (const SubjectQueries& subject : activity->tcp_subjects) {
-    tcp[{subject.account, subject.device}] += subject.queries;
+    SubjectQueries& sum = tcp[{subject.account, subject.device}];
+    sum.queries += subject.queries;
+    sum.last = std::max(sum.last, subject.last);
   }
   Json rows = Json::array();
   for (Json& row : said->at("subjects")) {
     const Key key{row.at("account").get<uint32_t>(), row.at("device").get<uint32_t>()};
     const Names name = names_of(names, key);
     const uint64_t truncated = row.at("truncated").get<uint64_t>();
-    const uint64_t came = tcp.contains(key) ? tcp[key] : 0;
+    const SubjectQueries over_tcp = tcp.contains(key) ? tcp[key] : SubjectQueries{};
+    const uint64_t came = over_tcp.queries;
     Json out{{"account", name.account},
              {"device", name.device},
              {"account_number", key.first},
@@ -105,6 +108,7 @@ Result<Json> subjects_json(Operations& operations, const SubjectsWanted& wanted)
     row.erase("device");
     out.update(with_time(std::move(row)));
     out["tcp_queries"] = came;
+    out["tcp_last_seen"] = time_to_json(over_tcp.last);
     out["never_came_back"] = truncated > came ? truncated - came : 0;
     rows.push_back(std::move(out));
   }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/api/clients.h"
 #include "controlplane/api/dnssec.h"
 #include "controlplane/api/transfers.h"
 #include "controlplane/store/model.h"
@@ -71,6 +72,7 @@ struct PolicyZone {
 struct Published {
   std::vector<ListInfo> lists{};  // of IP policies and own block lists
   std::vector<PolicyZone> policy_zones{};
+  std::vector<PolicyZone> catalogs{};   // one for each device that transfers; names: its members
   std::vector<std::string> problems{};  // why some of it is as it was before
 };
 
@@ -94,6 +96,12 @@ struct ZoneText {
   std::string apex;
   std::string file;  // for messages
   std::string text;
+};
+
+// A zone as it is served, as a zone file.
+struct ZoneFile {
+  uint32_t serial = 0;
+  std::string text{};
 };
 
 struct SnapshotInfo {
@@ -147,6 +155,7 @@ struct SubjectQueries {
   uint32_t account = 0;
   uint32_t device = 0;
   uint64_t queries = 0;
+  int64_t last = 0;  // Unix seconds
 };
 
 // What the control plane has done since it started, and its DNS over TCP.
@@ -162,6 +171,7 @@ struct Activity {
   std::vector<std::pair<std::string, uint64_t>> tcp_closes;
   std::vector<std::pair<std::string, uint64_t>> tcp_outcomes;
   std::vector<SubjectQueries> tcp_subjects;
+  std::vector<std::pair<std::string, uint64_t>> forward_counters;
 };
 
 class Operations {
@@ -183,6 +193,8 @@ class Operations {
 
   virtual Result<std::vector<store::Device>> devices() = 0;
   virtual Result<store::Device> add_device(const store::Device& device) = 0;
+  virtual Result<store::Device> device(const std::string& name) = 0;
+  virtual Result<store::Device> replace_device(const store::Device& device) = 0;
   virtual Status remove_device(const std::string& name) = 0;
 
   // As the store's methods of these names, at the present time.
@@ -222,6 +234,10 @@ class Operations {
   // What loading it would say; nothing is changed.
   virtual Result<ZoneInfo> check_zone(const ZoneText& text) = 0;
 
+  // A zone of the account whose device has the token of this digest. Errors: not_found (no such
+  // token), conflict (the account has no such zone).
+  virtual Result<ZoneFile> zone_file(const std::string& token_digest, const std::string& apex) = 0;
+
   virtual Result<Dnssec> dnssec_zones() = 0;
   virtual Result<DnssecZone> dnssec_zone(const std::string& apex) = 0;
   // These sign anew what they concern, soon after they return.
@@ -243,8 +259,15 @@ class Operations {
   // The data plane's own JSON answer to a command of its control socket.
   virtual Result<std::string> dataplane(const std::string& command) = 0;
   virtual Result<Activity> activity() = 0;
+  // Upstreams, cache and counters of the forwarder, in its own JSON.
+  virtual Result<std::string> forwarding() = 0;
+  // Who asks over TCP and for what.
+  virtual Result<TcpClients> tcp_clients() = 0;
 
   virtual Result<CheckReport> check(const std::string& value) = 0;
+
+  // Secondaries, NOTIFY and failed signatures since the start.
+  virtual Result<Transfers> transfers() = 0;
 };
 
 }  // namespace merlon::api

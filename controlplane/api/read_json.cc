@@ -7,6 +7,7 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <initializer_list>
 #include <limits>
 #include <span>
 #include <string>
@@ -128,7 +129,49 @@ Status read_sources(const Json& value, std::vector<address::AnyPrefix>& out) {
   return {};
 }
 
-using store::Device;
+Status read_addresses(const Json& value, std::vector<std::string>& out) {
+  if (!value.is_array()) {
+    return fail(ErrorCode::invalid_argument, "must be an array of addresses, not {}",
+                quoted(value));
+  }
+  out.clear();
+  for (const Json& item : value) {
+    if (const Status read = read_required_text(item, out.emplace_back()); !read) {
+      return read;
+    }
+  }
+  return {};
+}
+
+// As tools print fingerprints: capitals and colons are taken.
+Status read_fingerprint(const Json& value, std::string& out) {
+  std::string text;
+  if (const Status read = read_text(value, text); !read) {
+    return read;
+  }
+  out.clear();
+  if (text == "off") {
+    return {};
+  }
+  for (const char c : text) {
+    if (c != ':') {
+      out.push_back(c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c);
+    }
+  }
+  return {};
+}
+
+Status read_one_of(const Json& value, std::initializer_list<std::string_view> words,
+                   std::string& out) {
+  if (!value.is_string() ||
+      std::ranges::find(words, value.get_ref<const std::string&>()) == words.end()) {
+    return fail(ErrorCode::invalid_argument, "must be one of {}, not {}", fmt::join(words, ", "),
+                quoted(value));
+  }
+  out = value.get<std::string>();
+  return {};
+}
+
 using store::FeedDefinition;
 constexpr uint32_t kSecondsMax = std::numeric_limits<uint32_t>::max();
 constexpr uint64_t kSizeMax = uint64_t{1} << 40;
@@ -157,11 +200,23 @@ constexpr auto kFeedFields = std::to_array<Field<FeedDefinition>>({
      MERLON_READ(FeedDefinition, read_integer<uint64_t>(v, 1, kSizeMax, out.size_max_bytes))},
 });
 
-constexpr auto kDeviceFields = std::to_array<Field<Device>>({
-    {"name", Need::required, MERLON_READ(Device, read_required_text(v, out.name))},
-    {"account", Need::required, MERLON_READ(Device, read_required_text(v, out.account))},
-    {"tier", Need::optional, MERLON_READ(Device, read_tier(v, out.tier))},
-    {"sources", Need::required, MERLON_READ(Device, read_sources(v, out.sources))},
+constexpr auto kDeviceFields = std::to_array<Field<DeviceRequest>>({
+    {"name", Need::required, MERLON_READ(DeviceRequest, read_required_text(v, out.device.name))},
+    {"account", Need::required,
+     MERLON_READ(DeviceRequest, read_required_text(v, out.device.account))},
+    {"tier", Need::optional, MERLON_READ(DeviceRequest, read_tier(v, out.device.tier))},
+    {"sources", Need::required, MERLON_READ(DeviceRequest, read_sources(v, out.device.sources))},
+    {"recursion", Need::optional, MERLON_READ(DeviceRequest, read_switch(v, out.device.recursion))},
+    {"dns_policy", Need::optional, MERLON_READ(DeviceRequest, read_text(v, out.device.dns_policy))},
+    {"tsig", Need::optional,
+     MERLON_READ(DeviceRequest, read_one_of(v, {"hmac-sha256", "hmac-sha512", "off"}, out.tsig))},
+    {"tsig_secret", Need::optional,
+     MERLON_READ(DeviceRequest, read_required_text(v, out.device.tsig_secret))},
+    {"notify", Need::optional, MERLON_READ(DeviceRequest, read_addresses(v, out.device.notify))},
+    {"certificate", Need::optional,
+     MERLON_READ(DeviceRequest, read_fingerprint(v, out.device.certificate))},
+    {"token", Need::optional,
+     MERLON_READ(DeviceRequest, read_one_of(v, {"new", "off"}, out.token))},
 });
 
 #undef MERLON_READ
@@ -186,7 +241,7 @@ Result<store::FeedDefinition> feed_from_json(const Json& json) {
   return read_object(json, kFeedFields);
 }
 
-Result<store::Device> device_from_json(const Json& json) {
+Result<DeviceRequest> device_from_json(const Json& json) {
   return read_object(json, kDeviceFields);
 }
 

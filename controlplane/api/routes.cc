@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/api/doctor.h"
 #include "controlplane/api/exposition.h"
 #include "controlplane/api/observe.h"
 #include "controlplane/api/route.h"
@@ -82,14 +83,6 @@ Result<Json> probe_feed(const Arguments& a) {
   return wrap("probe", a.operations.probe_feed(url, a.body.value("format", std::string("auto"))));
 }
 
-Result<Json> add_device(const Arguments& a) {
-  const Result<store::Device> device = device_from_json(a.body);
-  if (!device) {
-    return std::unexpected(device.error());
-  }
-  return wrap("device", a.operations.add_device(*device));
-}
-
 Result<Json> check_zone(const Arguments& a) {
   ZoneText zone;
   for (const auto& [key, into] :
@@ -137,6 +130,14 @@ Result<Json> from_dataplane(const Arguments& a, const std::string& command) {
   return wrap_plain("dataplane", ask_dataplane(a.operations, command));
 }
 
+Result<Json> forwarding(const Arguments& a) {
+  const Result<std::string> said = a.operations.forwarding();
+  if (!said) {
+    return std::unexpected(said.error());
+  }
+  return wrap_plain("forward", Json::parse(*said));
+}
+
 Result<Json> top_sources(const Arguments& a) {
   const auto limit = parse_count("limit", a.query("limit"), 20, 1000);
   return limit ? from_dataplane(a, fmt::format("top {}", *limit)) : std::unexpected(limit.error());
@@ -158,6 +159,10 @@ Result<Json> start_profile(const Arguments& a) {
     return fail(ErrorCode::invalid_argument, "the body must be {{\"seconds\": N}}");
   }
   return from_dataplane(a, fmt::format("profile {}", body["seconds"].get<uint64_t>()));
+}
+
+Result<Json> doctor(const Arguments& a) {
+  return wrap_plain("doctor", doctor_json(a.operations, a.query("device"), std::time(nullptr)));
 }
 
 constexpr auto kRoutes = std::to_array<Route>({
@@ -182,11 +187,6 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/zones/reload", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("zones", a.operations.reload_zones()))},
     {"POST", "/v1/zones/check", Takes::object, "", 200, check_zone},
-    {"GET", "/v1/devices", Takes::nothing, "", 200,
-     MERLON_HANDLE(wrap("devices", a.operations.devices()))},
-    {"POST", "/v1/devices", Takes::object, "", 201, add_device},
-    {"DELETE", "/v1/devices/{name}", Takes::nothing, "", 200,
-     MERLON_HANDLE(removed("device", a.captured[0], a.operations.remove_device(a.captured[0])))},
     {"GET", "/v1/snapshots", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("snapshots", a.operations.snapshots()))},
     {"POST", "/v1/snapshots", Takes::nothing, "", 200,
@@ -195,6 +195,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/snapshots/{generation}/activate", Takes::nothing, "", 200, activate_snapshot},
     {"POST", "/v1/snapshots/rollback", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("build", a.operations.rollback_snapshot()))},
+    {"GET", "/v1/forward", Takes::nothing, "", 200, forwarding},
     {"GET", "/v1/dataplane/status", Takes::nothing, "", 200,
      MERLON_HANDLE(from_dataplane(a, "status"))},
     {"GET", "/v1/dataplane/stats", Takes::nothing, "", 200,
@@ -206,13 +207,15 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/dataplane/profile", Takes::object, "", 200, start_profile},
     {"GET", "/v1/check", Takes::nothing, "value", 200,
      MERLON_HANDLE(wrap("check", a.operations.check(a.query("value"))))},
+    {"GET", "/v1/doctor", Takes::nothing, "device?", 200, doctor},
     {"GET", "/metrics", Takes::nothing, "", 200, nullptr,
      [](Operations& operations) { return metrics_text(operations, std::time(nullptr)); }},
 });
 
 // In the order in which they are listed.
 constexpr auto kTables = std::to_array<std::span<const Route> (*)()>(
-    {[]() -> std::span<const Route> { return kRoutes; }, account_routes, dnssec_routes});
+    {[]() -> std::span<const Route> { return kRoutes; }, device_routes, account_routes,
+     dnssec_routes, transfer_routes});
 
 int http_status_of(ErrorCode code) {
   switch (code) {

@@ -2,13 +2,15 @@
 #include "controlplane/compile/compile.h"
 
 #include <algorithm>
+#include <atomic>
 #include <ctime>
-#include <deque>
+#include <optional>
+#include <thread>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "controlplane/compile/list_bodies.h"
-#include "zones/snapshot/access.h"
+#include "controlplane/compile/zonemd.h"
 #include "zones/snapshot/zone_builder.h"
 #include "zones/wire/wire.h"
 
@@ -24,6 +26,7 @@ constexpr uint32_t kAllTiers = 0xF;
 constexpr uint32_t kRefreshS = 3600;
 constexpr uint32_t kRetryS = 600;
 constexpr uint32_t kExpireS = 604800;
+constexpr uint64_t kZonemdAddressesMax = 100'000;
 constexpr size_t kTxtStringMax = 255;
 // Validators put the RRset in canonical form into one buffer of 65,535 bytes: what is signed of the
 // RRSIG (its fixed fields and the signer's name), then each record with its owner in full.
@@ -34,10 +37,6 @@ constexpr size_t kRecordFixedSize = 10;  // type, class, TTL, data length
 // addresses under each name.
 constexpr size_t kDigitsUsual = 3;
 constexpr size_t kDigitsMost = 8;
-
-uint32_t tier_bit(store::Tier tier) {
-  return 1u << static_cast<unsigned>(tier);
-}
 
 CompiledSegment make_segment(SegmentKind kind, std::vector<uint8_t> bytes,
                              const name::Name& apex = {}) {
@@ -97,7 +96,9 @@ size_t canonical_limit(const name::Name& apex, size_t owner_size, size_t data_si
 // The list's bodies with the names that carry them.
 struct PreparedList {
   const ListInput* input = nullptr;
-  ListBodies bodies;
+  std::optional<ListBodies> bodies;
+  ZoneMemory::List memory;
+  std::vector<CompiledSegment> segments;
   std::vector<ContentHash> hashes;  // of its segments
   std::vector<name::Name> names;    // by number
   size_t used_count = 0;
@@ -108,56 +109,127 @@ class ListCompiler {
  public:
   ListCompiler(const ZoneInput& input, const ZoneContext& context, const ZoneMemory& before)
       : input_(input),
+        context_(context),
         settings_(context.settings),
         signed_(context.signer != nullptr && context.signer->signs(input.apex)),
         before_(before) {}
 
   Status compile() {
-    for (const ListInput& list : input_.lists) {
-      if (auto done = compile_one(list); !done) {
-        return in(fmt::format("list {}", list.label), done.error());
+    lists_.resize(input_.lists.size());
+    for (size_t i = 0; i < input_.lists.size(); ++i) {
+      lists_[i].input = &input_.lists[i];
+    }
+    auto done = for_each(lists_.size(), [this](size_t i) {
+      const Status cut = cut_into_names(lists_[i]);
+      return cut ? cut : in(fmt::format("list {}", lists_[i].input->label), cut.error());
+    });
+    if (!done) {
+      return done;
+    }
+    for (PreparedList& list : lists_) {  // the labels of one may be taken by another
+      if (done = name_chunks(list); !done) {
+        return in(fmt::format("list {}", list.input->label), done.error());
       }
+    }
+    if (done = make_segments(); !done) {
+      return done;
+    }
+    for (PreparedList& list : lists_) {
+      finish(list);
     }
     return {};
   }
 
   const std::vector<PreparedList>& lists() const { return lists_; }
-  std::vector<CompiledSegment>& segments() { return segments_; }
+  const std::vector<CompiledSegment>& segments() const { return segments_; }
+  std::vector<CompiledSegment> take_segments() { return std::move(segments_); }
   std::map<std::string, ZoneMemory::List>& memory() { return memory_; }
   bool is_signed() const { return signed_; }
 
  private:
-  Status compile_one(const ListInput& input) {
-    PreparedList list;
-    list.input = &input;
+  // Calls work(0) .. work(count - 1), each by one of the threads, until one fails. Returns the
+  // failure that comes first in order.
+  template <class Work>
+  Status for_each(size_t count, Work&& work) const {
+    std::vector<Status> results(count);
+    std::atomic<size_t> next{0};
+    std::atomic<bool> failed{false};
+    const auto run = [&] {
+      for (size_t i = next++; i < count && !failed; i = next++) {
+        results[i] = work(i);
+        failed = failed || !results[i];
+      }
+    };
+    {
+      std::vector<std::jthread> others;
+      for (size_t i = 1; i < std::min<size_t>(context_.threads, count); ++i) {
+        others.emplace_back(run);
+      }
+      run();
+    }
+    const auto fault = std::ranges::find(results, false, &Status::has_value);
+    return fault == results.end() ? Status{} : *fault;
+  }
+
+  Status cut_into_names(PreparedList& list) const {
+    const ListInput& input = *list.input;
     const auto remembered = before_.lists.find(input.label);
-    ZoneMemory::List memory =
-        remembered == before_.lists.end() ? ZoneMemory::List{} : remembered->second;
-    const NameLimits limits = limits_of(input, memory);
+    if (remembered != before_.lists.end()) {
+      list.memory = remembered->second;
+    }
+    const NameLimits limits = limits_of(input, list.memory);
     if (limits.addresses4 < 2 || limits.addresses6 < 2) {
       return fail(ErrorCode::invalid_argument,
                   "{} IPv4 and {} IPv6 addresses per name leave no room beside the test address; "
                   "raise the limit of the profile or the settings",
                   limits.addresses4, limits.addresses6);
     }
-    auto bodies = compile_list(*input.content, limits, settings_, memory);
-    if (!bodies) {
-      return std::unexpected(bodies.error());
+    list.bodies.emplace(*input.content, limits, settings_, list.memory);
+    list.segments.resize(list.bodies->segment_count());
+    return {};
+  }
+
+  Status make_segments() {
+    struct Job {
+      PreparedList* list;
+      size_t segment;
+    };
+    std::vector<Job> jobs;
+    for (PreparedList& list : lists_) {
+      for (size_t i = 0; i < list.segments.size(); ++i) {
+        jobs.push_back({&list, i});
+      }
     }
-    list.bodies = std::move(*bodies);
-    if (auto done = name_chunks(list); !done) {
-      return done;
-    }
-    for (std::vector<uint8_t>& bytes : list.bodies.segments) {
-      CompiledSegment segment = make_segment(SegmentKind::bodies, std::move(bytes));
+    return for_each(jobs.size(), [&](size_t i) -> Status {
+      const auto& [list, number] = jobs[i];
+      auto made = list->bodies->make_segment(number);
+      if (!made) {
+        return in(fmt::format("list {}", list->input->label), made.error());
+      }
+      CompiledSegment& segment = list->segments[number];
+      const Bytes bytes = (*made)->segment.bytes();
+      segment.listed = {.kind = SegmentKind::bodies,
+                        .hash = ContentHash::of(bytes),
+                        .size_bytes = bytes.size(),
+                        .apex = {}};
+      segment.bodies = std::move(*made);
+      return context_.store ? context_.store(segment) : Status{};
+    });
+  }
+
+  void finish(PreparedList& list) {
+    list.bodies->finish();
+    for (CompiledSegment& segment : list.segments) {
       list.hashes.push_back(segment.listed.hash);
       if (known_.insert(segment.listed.hash).second) {
         segments_.push_back(std::move(segment));
       }
     }
-    memory_.emplace(input.label, std::move(memory));
-    lists_.push_back(std::move(list));
-    return {};
+    list.segments.clear();
+    for (const ListBodies::NameBodies& name : list.bodies->names) {
+      list.used_count += name.in_use ? 1u : 0u;
+    }
+    memory_.emplace(list.input->label, std::move(list.memory));
   }
 
   NameLimits limits_of(const ListInput& input, const ZoneMemory::List& memory) const {
@@ -197,7 +269,7 @@ class ListCompiler {
   }
 
   Status name_chunks(PreparedList& list) {
-    for (size_t i = 0; i < list.bodies.names.size(); ++i) {
+    for (size_t i = 0; i < list.bodies->names.size(); ++i) {
       const std::string label =
           i == 0 ? list.input->label : fmt::format("{}{}", list.input->label, i);
       auto name = input_.apex.child(label);
@@ -215,13 +287,13 @@ class ListCompiler {
         return fail(ErrorCode::conflict, "{} is a name of list {} already; rename one of them",
                     name->to_text(), other->second);
       }
-      list.used_count += list.bodies.names[i].in_use ? 1u : 0u;
       list.names.push_back(*name);
     }
     return {};
   }
 
   const ZoneInput& input_;
+  const ZoneContext& context_;
   const Settings& settings_;
   bool signed_;
   const ZoneMemory& before_;
@@ -233,32 +305,17 @@ class ListCompiler {
 };
 
 // The bodies of a zone's lists as a signer reads them.
-class OpenedBodies {
+class BodiesOf {
  public:
-  Status open(const std::vector<CompiledSegment>& segments) {
+  explicit BodiesOf(const std::vector<CompiledSegment>& segments) {
     for (const CompiledSegment& segment : segments) {
-      auto loaded = snapshot::Segment::from_bytes(segment.bytes);
-      if (!loaded) {
-        return in("bodies do not read back", loaded.error());
-      }
-      segments_.push_back(std::move(*loaded));
-      auto view = snapshot::BodiesView::open(segments_.back());
-      if (!view) {
-        return in("bodies do not read back", view.error());
-      }
-      views_.emplace(segment.listed.hash, std::move(*view));
+      views_.emplace(segment.listed.hash, &segment.bodies->view);
     }
-    return {};
   }
-  // nullptr: not opened, nobody signs.
-  const snapshot::BodiesView* find(const ContentHash& hash) const {
-    const auto at = views_.find(hash);
-    return at == views_.end() ? nullptr : &at->second;
-  }
+  const snapshot::BodiesView* find(const ContentHash& hash) const { return views_.at(hash); }
 
  private:
-  std::deque<snapshot::Segment> segments_;
-  std::unordered_map<ContentHash, snapshot::BodiesView, snapshot::ContentHashHasher> views_;
+  std::unordered_map<ContentHash, const snapshot::BodiesView*, snapshot::ContentHashHasher> views_;
 };
 
 class ZoneWriter {
@@ -266,12 +323,14 @@ class ZoneWriter {
   struct Options {
     uint32_t serial = 0;
     size_t canonical_size_max = kCanonicalSizeMax;  // of an RRset
+    bool has_zonemd = false;
   };
   ZoneWriter(const ZoneInput& input, const Settings& settings, const Options& options)
       : input_(input),
         settings_(settings),
         serial_(options.serial),
         canonical_size_max_(options.canonical_size_max),
+        has_zonemd_(options.has_zonemd),
         builder_({.apex = input.apex,
                   .serial = options.serial,
                   .account = input.account,
@@ -305,7 +364,7 @@ class ZoneWriter {
     return {};
   }
 
-  Status add_list(const PreparedList& list, const OpenedBodies& opened) {
+  Status add_list(const PreparedList& list, const BodiesOf& opened) {
     std::vector<uint16_t> dependencies;
     for (const ContentHash& hash : list.hashes) {
       dependencies.push_back(builder_.depend_on(hash, opened.find(hash)));
@@ -315,7 +374,7 @@ class ZoneWriter {
       if (auto done = builder_.add_node(name, list.input->tier_mask); !done) {
         return done;
       }
-      const ListBodies::NameBodies& bodies = list.bodies.names[i];
+      const ListBodies::NameBodies& bodies = list.bodies->names[i];
       for (const auto& [type, body] :
            {std::pair(wire::type::a, bodies.a), std::pair(wire::type::aaaa, bodies.aaaa),
             std::pair(wire::type::apl, bodies.apl)}) {
@@ -336,10 +395,18 @@ class ZoneWriter {
 
   // Signs what was added, when there is a signer, and makes the bytes.
   Result<std::vector<uint8_t>> finish(ZoneSigner* signer) {
-    if (signer != nullptr) {
-      if (auto done = builder_.arrange(); !done) {
+    if (auto done = builder_.arrange(); !done) {
+      return std::unexpected(done.error());
+    }
+    if (has_zonemd_) {
+      announce_zonemd(builder_);
+    }
+    if (signer == nullptr && has_zonemd_) {
+      if (auto done = settle_zonemd(builder_); !done) {
         return std::unexpected(done.error());
       }
+    }
+    if (signer != nullptr) {
       if (auto done = signer->sign(builder_); !done) {
         return in("sign", signing_failed(done.error()));
       }
@@ -369,7 +436,7 @@ class ZoneWriter {
     size_t size = 0;
     size_t canonical = kRrsigFixedSize + input_.apex.size();
     for (size_t i = 0; i < list.names.size(); ++i) {
-      if (!list.bodies.names[i].in_use) {
+      if (!list.bodies->names[i].in_use) {
         continue;
       }
       size += 2 + kRecordFixedSize + list.names[i].size();
@@ -396,9 +463,9 @@ class ZoneWriter {
   std::vector<uint8_t> summary(const PreparedList& list) const {
     return txt_data({"merlon=1", fmt::format("serial={}", serial_),
                      fmt::format("names={}", list.used_count),
-                     fmt::format("ipv4={}", list.bodies.address4_count),
-                     fmt::format("ipv6={}", list.bodies.address6_count),
-                     fmt::format("prefixes-only-in-apl={}", list.bodies.prefix_only_count),
+                     fmt::format("ipv4={}", list.bodies->address4_count),
+                     fmt::format("ipv6={}", list.bodies->address6_count),
+                     fmt::format("prefixes-only-in-apl={}", list.bodies->prefix_only_count),
                      fmt::format("changed={}", time_text(list.input->changed)),
                      fmt::format("digest={}", digest_of(list))});
   }
@@ -407,6 +474,7 @@ class ZoneWriter {
   const Settings& settings_;
   uint32_t serial_;
   size_t canonical_size_max_;
+  bool has_zonemd_;
   ZoneBuilder builder_;
 };
 
@@ -414,16 +482,13 @@ class ZoneWriter {
 class ZoneMaker {
  public:
   ZoneMaker(const ZoneInput& input, const ZoneContext& context, const ListCompiler& lists)
-      : input_(input), context_(context), lists_(lists) {}
-
-  Status open(const std::vector<CompiledSegment>& segments) {
-    return lists_.is_signed() ? opened_.open(segments) : Status{};
-  }
+      : input_(input), context_(context), lists_(lists), opened_(lists.segments()) {}
 
   Result<std::vector<uint8_t>> make(uint32_t serial, ZoneSigner* signer) const {
     ZoneWriter writer(input_, context_.settings,
                       {.serial = serial,
-                       .canonical_size_max = lists_.is_signed() ? kCanonicalSizeMax : SIZE_MAX});
+                       .canonical_size_max = lists_.is_signed() ? kCanonicalSizeMax : SIZE_MAX,
+                       .has_zonemd = has_zonemd() && serial != 0});
     if (auto done = writer.add_apex(); !done) {
       return std::unexpected(done.error());
     }
@@ -438,7 +503,7 @@ class ZoneMaker {
   // Makes the zone with the serial in force when that gives the zone in force, else with the next
   // one; `memory` holds what was remembered and gets what is to be.
   Result<std::vector<uint8_t>> make_with_serial(ZoneMemory& memory) const {
-    // Before anything is signed for nothing: has what the zone says changed?
+    // Before anything is signed or digested for nothing: has what the zone says changed?
     const auto unsigned_zone = make(0, nullptr);
     if (!unsigned_zone) {
       return unsigned_zone;
@@ -462,20 +527,29 @@ class ZoneMaker {
   }
 
  private:
+  // Nobody has all of the shared zone; digesting long lists would cost more than the rest does.
+  bool has_zonemd() const {
+    uint64_t count = 0;
+    for (const PreparedList& list : lists_.lists()) {
+      count += list.bodies->address4_count + list.bodies->address6_count;
+    }
+    return input_.account != 0 && count <= kZonemdAddressesMax;
+  }
+
   const ZoneInput& input_;
   const ZoneContext& context_;
   const ListCompiler& lists_;
-  OpenedBodies opened_;
+  BodiesOf opened_;
 };
 
 CompiledList compiled_list(const PreparedList& list) {
   CompiledList made{.label = list.input->label,
                     .names = {},
-                    .address4_count = list.bodies.address4_count,
-                    .address6_count = list.bodies.address6_count,
-                    .prefix_only_count = list.bodies.prefix_only_count};
+                    .address4_count = list.bodies->address4_count,
+                    .address6_count = list.bodies->address6_count,
+                    .prefix_only_count = list.bodies->prefix_only_count};
   for (size_t i = 0; i < list.names.size(); ++i) {
-    if (list.bodies.names[i].in_use) {
+    if (list.bodies->names[i].in_use) {
       made.names.push_back(list.names[i].to_text());
     }
   }
@@ -492,9 +566,6 @@ Result<CompiledZone> compile_checked(const ZoneInput& input, const ZoneContext& 
   compiled.memory = {
       .serial = before.serial, .hash = before.hash, .content = before.content, .lists = {}};
   ZoneMaker maker(input, context, lists);
-  if (auto done = maker.open(lists.segments()); !done) {
-    return std::unexpected(done.error());
-  }
   auto zone = maker.make_with_serial(compiled.memory);
   if (!zone) {
     return std::unexpected(zone.error());
@@ -503,7 +574,7 @@ Result<CompiledZone> compile_checked(const ZoneInput& input, const ZoneContext& 
     compiled.lists.push_back(compiled_list(list));
     compiled.name_count += list.used_count;
   }
-  compiled.segments = std::move(lists.segments());
+  compiled.segments = lists.take_segments();
   compiled.segments.push_back(
       make_segment(SegmentKind::zone, std::move(*zone), input.apex.folded()));
   compiled.memory.hash = compiled.segments.back().listed.hash.to_text();
@@ -520,27 +591,6 @@ Result<CompiledZone> compile_zone(const ZoneInput& input, const ZoneContext& con
     return in(fmt::format("zone {}", input.apex.to_text()), compiled.error());
   }
   return compiled;
-}
-
-Result<CompiledSegment> compile_access(const std::vector<store::Device>& devices) {
-  snapshot::AccessBuilder builder;
-  for (const store::Device& device : devices) {
-    const uint32_t subject = builder.add_subject(
-        {.account = device.account_number,
-         .device = device.number,
-         .tier_mask = 2 * tier_bit(device.tier) - 1,
-         .verb = snapshot::Verb::pass,
-         .flags = device.recursion ? snapshot::subject_flag::recursion : uint8_t{0},
-         .reserved = {}});
-    for (const address::AnyPrefix& source : device.sources) {
-      builder.add_source(source, subject);
-    }
-  }
-  auto access = builder.finish();
-  if (!access) {
-    return in("devices", access.error());
-  }
-  return make_segment(SegmentKind::access, std::move(*access));
 }
 
 }  // namespace merlon::compile

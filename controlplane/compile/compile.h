@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@
 #include "zones/address/address.h"
 #include "zones/base/error.h"
 #include "zones/name/name.h"
+#include "zones/snapshot/loaded_zone.h"
 #include "zones/snapshot/manifest.h"
 
 namespace merlon::compile {
@@ -85,7 +87,10 @@ struct ZoneMemory {
 
 struct CompiledSegment {
   snapshot::ManifestSegment listed;
-  std::vector<uint8_t> bytes;
+  std::vector<uint8_t> bytes;                              // of all kinds but bodies
+  std::shared_ptr<const snapshot::LoadedBodies> bodies{};  // as a generation holds them
+
+  Bytes content() const { return bodies == nullptr ? Bytes(bytes) : bodies->segment.bytes(); }
 };
 
 struct CompiledList {
@@ -111,6 +116,10 @@ struct ZoneContext {
   const Settings& settings;
   uint32_t next_serial = 1;
   ZoneSigner* signer = nullptr;
+  unsigned threads = 1;  // that make bodies
+  // Takes every segment of bodies as soon as it is made, to write it while others are: called by
+  // any of the threads. An error ends the compile.
+  std::function<Status(const CompiledSegment&)> store{};
 };
 Result<CompiledZone> compile_zone(const ZoneInput& input, const ZoneContext& context,
                                   const ZoneMemory& before);

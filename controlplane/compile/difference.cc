@@ -9,7 +9,7 @@ namespace merlon::compile {
 namespace {
 
 bool same_bytes(Bytes a, Bytes b) {
-  return std::ranges::equal(a, b);
+  return (a.data() == b.data() && a.size() == b.size()) || std::ranges::equal(a, b);
 }
 
 // Whether two nodes have the same bodies, which most have.

@@ -394,6 +394,14 @@ Result<std::vector<std::vector<uint8_t>>> Journal::chain(const name::Name& apex,
   return payloads;
 }
 
+std::optional<uint32_t> Journal::newest(const name::Name& apex) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = chains_.find(zone_of(apex));
+  return at == chains_.end() || at->second.places.empty()
+             ? std::nullopt
+             : std::optional(at->second.places.back().serial_to);
+}
+
 JournalSize Journal::size() const {
   const std::lock_guard lock(mutex_);
   JournalSize size{.files = files_.size(), .bytes = 0, .zones = chains_.size(), .entries = 0};

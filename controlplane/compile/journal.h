@@ -26,6 +26,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -72,6 +73,9 @@ class Journal {
   // not_found (no such chain: send the zone), corruption, io.
   Result<std::vector<std::vector<uint8_t>>> chain(const name::Name& apex, uint32_t serial_from,
                                                   uint32_t serial_to) const;
+
+  // The serial that the zone's differences lead to; nullopt: there are none.
+  std::optional<uint32_t> newest(const name::Name& apex) const;
 
   JournalSize size() const;
   // What open() had to leave out, for the log.

@@ -160,10 +160,12 @@ class Family {
   ByNumber apl_chunks_;
 };
 
-// Writes the bodies of one segment's names.
+// Writes the bodies of one segment's names. The builder's memory is used again and again.
 class SegmentWriter {
  public:
-  explicit SegmentWriter(uint32_t ttl) : ttl_(ttl) {}
+  SegmentWriter(BodiesBuilder& builder, uint32_t ttl) : builder_(builder), ttl_(ttl) {
+    builder_.clear();
+  }
 
   template <class Bits>
   Status write_addresses(const Family<Bits>& family, uint32_t number, uint32_t& out) {
@@ -174,11 +176,17 @@ class SegmentWriter {
       out = family.present() ? test_only : ListBodies::kNone;
       return {};
     }
+    uint64_t count = 0;
+    family.for_each_address(number, [&](Bits) { ++count; });
+    if (count > UINT16_MAX) {
+      return fail(ErrorCode::invalid_argument, "{} addresses at one name", count);
+    }
     builder_.begin();
-    family.for_each_address(number, [&](Bits bits) {
-      std::array<uint8_t, sizeof(Bits)> data;
-      address::store_network(bits, data.data());
-      builder_.add({.type = kIs4 ? wire::type::a : wire::type::aaaa, .ttl = ttl_, .data = data});
+    uint8_t* at = builder_.add_answers(kIs4 ? wire::type::a : wire::type::aaaa, ttl_, sizeof(Bits),
+                                       static_cast<uint16_t>(count));
+    family.for_each_address(number, [&at](Bits bits) {
+      address::store_network(bits, at);
+      at += BodiesBuilder::kAnswerRoom + sizeof(Bits);
     });
     if (auto done = close(out); !done) {
       return done;
@@ -198,8 +206,6 @@ class SegmentWriter {
     return close(out);
   }
 
-  std::vector<uint8_t> finish() const { return builder_.finish(); }
-
  private:
   Status close(uint32_t& out) {
     const auto body = builder_.end();
@@ -210,59 +216,71 @@ class SegmentWriter {
     return {};
   }
 
+  BodiesBuilder& builder_;
   uint32_t ttl_;
-  BodiesBuilder builder_;
   uint32_t test_only4_ = ListBodies::kNone;
   uint32_t test_only6_ = ListBodies::kNone;
 };
 
-Status write_segment(const Family<Bits4>& v4, const Family<Bits6>& v6, uint32_t first, uint32_t ttl,
-                     ListBodies& list) {
-  SegmentWriter writer(ttl);
-  const auto end =
-      static_cast<uint32_t>(std::min<size_t>(list.names.size(), size_t{first} + kNamesPerSegment));
-  for (uint32_t number = first; number < end; ++number) {
-    ListBodies::NameBodies& name = list.names[number];
+}  // namespace
+
+struct ListBodies::Families {
+  Family<Bits4> v4;
+  Family<Bits6> v6;
+};
+
+ListBodies::ListBodies(const policy::ListContent& content, const NameLimits& limits,
+                       const Settings& settings, ZoneMemory::List& memory)
+    : ttl_s_(settings.ttl_s) {
+  // A list that had IPv6 addresses once keeps the test address of that family.
+  const bool has_v6 = !content.addresses.v6.empty() || !memory.v6.chunks.empty();
+  families_ = std::make_unique<Families>(
+      Families{.v4 = {content.addresses.v4, content.narrow.v4, settings.test_address4},
+               .v6 = {content.addresses.v6, content.narrow.v6,
+                      has_v6 ? std::optional(settings.test_address6) : std::nullopt}});
+  auto& [v4, v6] = *families_;
+  v4.plan(memory.v4, memory.apl4, limits.addresses4);
+  v6.plan(memory.v6, memory.apl6, limits.addresses6);
+  names.resize(std::max({size_t{1}, v4.name_count(), v6.name_count()}));
+  address4_count = v4.address_count();
+  address6_count = v6.address_count();
+  prefix_only_count = v4.wide_count() + v6.wide_count();
+}
+
+ListBodies::ListBodies(ListBodies&&) noexcept = default;
+ListBodies& ListBodies::operator=(ListBodies&&) noexcept = default;
+ListBodies::~ListBodies() = default;
+
+Result<std::shared_ptr<const snapshot::LoadedBodies>> ListBodies::make_segment(size_t segment) {
+  thread_local BodiesBuilder builder;
+  const auto& [v4, v6] = *families_;
+  SegmentWriter writer(builder, ttl_s_);
+  const size_t end = std::min(names.size(), (segment + 1) * kNamesPerSegment);
+  std::vector<uint8_t> apl;
+  for (auto number = static_cast<uint32_t>(segment * kNamesPerSegment); number < end; ++number) {
+    NameBodies& name = names[number];
     name.in_use = number == 0 || v4.uses(number) || v6.uses(number);
     if (auto done = writer.write_addresses(v4, number, name.a); !done) {
-      return done;
+      return std::unexpected(done.error());
     }
     if (auto done = writer.write_addresses(v6, number, name.aaaa); !done) {
-      return done;
+      return std::unexpected(done.error());
     }
-    std::vector<uint8_t> apl;
+    apl.clear();
     v4.append_apl(number, apl);
     v6.append_apl(number, apl);
     if (auto done = writer.write_apl(apl, name.apl); !done) {
-      return done;
-    }
-  }
-  list.segments.push_back(writer.finish());
-  return {};
-}
-
-}  // namespace
-
-Result<ListBodies> compile_list(const policy::ListContent& content, const NameLimits& limits,
-                                const Settings& settings, ZoneMemory::List& memory) {
-  // A list that had IPv6 addresses once keeps the test address of that family.
-  const bool has_v6 = !content.addresses.v6.empty() || !memory.v6.chunks.empty();
-  Family<Bits4> v4(content.addresses.v4, content.narrow.v4, settings.test_address4);
-  Family<Bits6> v6(content.addresses.v6, content.narrow.v6,
-                   has_v6 ? std::optional(settings.test_address6) : std::nullopt);
-  v4.plan(memory.v4, memory.apl4, limits.addresses4);
-  v6.plan(memory.v6, memory.apl6, limits.addresses6);
-  ListBodies list;
-  list.names.resize(std::max({size_t{1}, v4.name_count(), v6.name_count()}));
-  list.address4_count = v4.address_count();
-  list.address6_count = v6.address_count();
-  list.prefix_only_count = v4.wide_count() + v6.wide_count();
-  for (uint32_t first = 0; first < list.names.size(); first += kNamesPerSegment) {
-    if (auto done = write_segment(v4, v6, first, settings.ttl_s, list); !done) {
       return std::unexpected(done.error());
     }
   }
-  return list;
+  auto made = builder.build();
+  return made
+             ? snapshot::LoadedBodies::make(std::move(*made))
+             : Result<std::shared_ptr<const snapshot::LoadedBodies>>(std::unexpected(made.error()));
+}
+
+void ListBodies::finish() {
+  families_.reset();
 }
 
 }  // namespace merlon::compile

@@ -123,9 +123,9 @@ std::vector<NodeRecord> records_of_nsec3(const ZoneContent& zone, size_t entry) 
   return records;
 }
 
-std::vector<uint8_t> nsec3_owner(const ZoneContent& zone, size_t entry) {
+std::vector<uint8_t> nsec3_owner(const snapshot::Nsec3Entry& entry, Bytes apex) {
   static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuv";
-  const auto& hash = zone.view->nsec3()[entry].hash;
+  const auto& hash = entry.hash;
   std::vector<uint8_t> owner = {kBase32HashSize};
   for (size_t i = 0; i < kBase32HashSize; ++i) {
     const size_t bit = i * 5;
@@ -133,8 +133,12 @@ std::vector<uint8_t> nsec3_owner(const ZoneContent& zone, size_t entry) {
                           (bit / 8 + 1 < hash.size() ? unsigned{hash[bit / 8 + 1]} : 0);
     owner.push_back(static_cast<uint8_t>(kDigits[(word >> (11 - bit % 8)) & 31]));
   }
-  owner.insert(owner.end(), zone.view->apex().begin(), zone.view->apex().end());
+  owner.insert(owner.end(), apex.begin(), apex.end());
   return owner;
+}
+
+std::vector<uint8_t> nsec3_owner(const ZoneContent& zone, size_t entry) {
+  return nsec3_owner(zone.view->nsec3()[entry], zone.view->apex());
 }
 
 RecordList records_of(const ZoneContent& zone) {

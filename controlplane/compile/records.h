@@ -89,6 +89,7 @@ std::vector<NodeRecord> records_of_node(const ZoneContent& zone, size_t node);
 std::vector<NodeRecord> records_of_nsec3(const ZoneContent& zone, size_t entry);
 // The owner of an NSEC3 record: base32hex of the hash (RFC 5155 section 3), lower case as in all
 // canonical forms, below the apex.
+std::vector<uint8_t> nsec3_owner(const snapshot::Nsec3Entry& entry, Bytes apex);
 std::vector<uint8_t> nsec3_owner(const ZoneContent& zone, size_t entry);
 // The body of an RRset, given by its place in rrsets(), and that of its signatures ("": none).
 Bytes rrset_bytes(const ZoneContent& zone, size_t rrset);

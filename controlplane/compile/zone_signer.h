@@ -16,7 +16,8 @@ class ZoneSigner {
 
   // Whether the zone is to be signed at all.
   virtual bool signs(const name::Name& apex) const = 0;
-  // Adds to an arranged zone what makes it a signed one: DNSKEY (CDS, CDNSKEY), NSEC or NSEC3 and
+  // Adds to an arranged zone what makes it a signed one, and settles a ZONEMD that was announced
+  // (zonemd.h): DNSKEY (CDS, CDNSKEY), NSEC or NSEC3 and
   // NSEC3PARAM, and signatures over everything authoritative. The same RRsets get the same
   // signatures until these are to be renewed. Thread-safe for different zones. Errors:
   // unavailable-like codes with zone, key and what to do when keys are missing, unreadable or

@@ -62,7 +62,7 @@ void Coordinator::note_publications() {
   auto changed = builder_.take_publications();
   const std::lock_guard lock(facts_mutex_);
   for (auto& [number, published] : changed) {
-    if (published.lists.empty() && published.policy_zones.empty()) {
+    if (published.lists.empty() && published.policy_zones.empty() && published.catalogs.empty()) {
       published_.erase(number);
     } else {
       published_[number] = std::move(published);

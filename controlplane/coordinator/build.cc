@@ -9,6 +9,7 @@
 
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/feeds/parse.h"
+#include "controlplane/forward/forwarder.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -55,6 +56,7 @@ Result<api::BuildReport> Coordinator::build_snapshot() {
 }
 
 Result<api::BuildReport> Coordinator::build_locked() {
+  const auto before = slot_.get();
   auto report = build_and_publish();
   if (report) {
     // Also of a generation that it should know: it may have met it damaged, or not met it yet.
@@ -68,6 +70,7 @@ Result<api::BuildReport> Coordinator::build_locked() {
       }
     }
     report->dataplane_error = told.error;
+    tell_transfers(before);
     if (report->changed) {
       clean_up();
     }
@@ -108,6 +111,7 @@ Result<api::BuildReport> Coordinator::build_and_publish() {
   for (const OperatorSegment& segment : operators) {
     built->segments.push_back({segment.listed, *segment.bytes});
   }
+  tell_certificates();
   const double compile_seconds = seconds_since(start);
   auto made = publish_built(*built);
   if (!made) {
@@ -119,6 +123,22 @@ Result<api::BuildReport> Coordinator::build_and_publish() {
   const std::lock_guard facts(facts_mutex_);
   built_revision_ = built->revision;
   return made;
+}
+
+// Before the access entries of the same devices are in force, so that a new device with a
+// certificate is never served without it.
+void Coordinator::tell_certificates() {
+  const auto devices = store_.devices();
+  if (dns_server_ == nullptr || !devices) {
+    return;
+  }
+  dns::DeviceCertificates::Table table;
+  for (const store::Device& device : *devices) {
+    if (!device.certificate.empty()) {
+      table[{device.account_number, device.number}] = device.certificate;
+    }
+  }
+  dns_server_->set_certificates(std::move(table));
 }
 
 Result<api::BuildReport> Coordinator::publish_built(const Builder::Build& built) {
@@ -137,6 +157,8 @@ Result<api::BuildReport> Coordinator::publish_built(const Builder::Build& built)
     }
   } else if (auto saved = save_catalogue(written->generation, catalogue); !saved) {
     return std::unexpected(saved.error());
+  } else {
+    tell_forwarder();  // which policy a device uses is in no segment
   }
   builder_.keep(written->generation);
   const uint64_t segments_written = built.stored.segments_written + written->segments_written;
@@ -176,8 +198,9 @@ Result<std::shared_ptr<const snapshot::Snapshot>> Coordinator::load(uint64_t gen
     return std::unexpected(manifest.error());
   }
   const auto before = slot_.get();
+  // What the builder has just made, checked and written is not read again.
   return snapshot::Snapshot::load(publisher_.directory(), *manifest, index_key_, before.get(),
-                                  {.threads = kLoadThreads});
+                                  {.threads = kLoadThreads, .made = &builder_.made()});
 }
 
 Status Coordinator::put_in_force(uint64_t generation,
@@ -185,8 +208,28 @@ Status Coordinator::put_in_force(uint64_t generation,
   if (auto done = publisher_.set_current(generation); !done) {
     return done;
   }
+  tell_forwarder();
   slot_.set(std::move(snapshot));
   return {};
+}
+
+// Before the snapshot that has their policies.
+void Coordinator::tell_forwarder() {
+  if (options_.forwarder == nullptr) {
+    return;
+  }
+  const auto devices = store_.devices();
+  if (!devices) {
+    spdlog::error("forwarding goes on with the policies before: {}", devices.error().message);
+    return;
+  }
+  auto policies = std::make_shared<forward::DevicePolicies>();
+  for (const store::Device& device : *devices) {
+    if (device.recursion && !device.dns_policy.empty()) {
+      policies->by_device.emplace(device.number, device.dns_policy);
+    }
+  }
+  options_.forwarder->set_policies(std::move(policies));
 }
 
 Coordinator::Told Coordinator::tell_dataplane(uint64_t generation) {
@@ -300,6 +343,7 @@ Result<api::BuildReport> Coordinator::activate_locked(uint64_t generation) {
   // The operator chose this generation for the store as it is now: it is not built over until
   // something changes. Read once: a change that comes while we work is built.
   const uint64_t revision = store_.revision();
+  const auto before = slot_.get();
   auto snapshot = load(generation);
   if (!snapshot) {
     return in("activate", snapshot.error());
@@ -325,6 +369,7 @@ Result<api::BuildReport> Coordinator::activate_locked(uint64_t generation) {
     built_revision_ = revision;
   }
   report.dataplane_error = tell_dataplane(generation).error;
+  tell_transfers(before);
   report.publish_seconds = seconds_since(start);
   spdlog::info("generation {} activated", generation);
   return report;

@@ -9,8 +9,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <thread>
+#include <unordered_set>
 
+#include "controlplane/policy/lists.h"
 #include "controlplane/policy/protected_set.h"
 
 namespace merlon::coordinator {
@@ -83,6 +86,7 @@ Status Builder::take_over_changes() {
     pending_.access = pending_.access || concerned->access;
     pending_.all_accounts = pending_.all_accounts || concerned->all_accounts;
     pending_.accounts.merge(concerned->accounts);
+    pending_.catalogs.merge(concerned->catalogs);
   }
   kept_revision_.reset();
   revision_ = revision;
@@ -95,10 +99,11 @@ void Builder::find_due_zones(int64_t now) {
   for (const auto& [apex, zone] : zones_) {
     bool whole = std::ranges::all_of(
         zone.segments, [this](const auto& segment) { return publisher_.holds(segment.hash); });
-    whole = whole && (options_.signer == nullptr || !options_.signer->signs(apex) ||
-                      options_.signer->due_at(apex) > now);
+    whole = whole && (!is_signed(apex, zone) || options_.signer->due_at(apex) > now);
     if (!whole && zone.account == 0) {
       pending_.shared = true;
+    } else if (!whole && zone.kind == Kind::catalog) {
+      pending_.catalogs.insert(zone.account);
     } else if (!whole) {
       pending_.accounts.insert(zone.account);
     }
@@ -112,6 +117,7 @@ void Builder::find_due_zones(int64_t now) {
 
 Result<Builder::Build> Builder::build(int64_t now) {
   Build build;
+  made_.clear();  // of a build that did not come into force
   if (auto taken = take_over_changes(); !taken) {
     return std::unexpected(taken.error());
   }
@@ -141,7 +147,11 @@ Result<Builder::Build> Builder::build(int64_t now) {
     }
     pending_.shared = false;
   }
+  pending_.catalogs.insert(pending_.accounts.begin(), pending_.accounts.end());
   if (auto done = compile_accounts(now, build); !done) {
+    return std::unexpected(done.error());
+  }
+  if (auto done = compile_catalogs(now, build); !done) {
     return std::unexpected(done.error());
   }
   if (pending_.access) {
@@ -166,7 +176,7 @@ Status Builder::compile_accounts(int64_t now, Build& build) {
     const auto inputs = inputs_.accounts().find(number);
     if (inputs == inputs_.accounts().end()) {
       problems_.erase(number);
-      drop_others(number, {});
+      drop_others(number, {}, Drop::contents);
       pending_.accounts.erase(number);
       continue;
     }
@@ -185,7 +195,7 @@ Status Builder::compile_accounts(int64_t now, Build& build) {
       wanted.insert(zone->apex);
     }
     if (!problems_.contains(number)) {
-      drop_others(number, wanted);
+      drop_others(number, wanted, Drop::contents);
     }
     if (zone->lists.empty()) {
       pending_.accounts.erase(number);
@@ -244,11 +254,33 @@ void Builder::compose(std::span<PlannedZone> zones) const {
 }
 
 std::vector<Result<compile::CompiledZone>> Builder::compile(std::span<const PlannedZone> zones,
-                                                            int64_t now) const {
+                                                            int64_t now, Build& build) {
   static const compile::ZoneMemory kNothing;
   std::vector<Result<compile::CompiledZone>> results(zones.size());
   std::atomic<size_t> next{0};
   const uint32_t serial = next_serial(now);
+  const size_t side_by_side = std::min<size_t>(options_.threads, zones.size());
+  std::mutex mutex;  // of made_, build and the next one
+  std::unordered_set<snapshot::ContentHash, snapshot::ContentHashHasher> taken;
+  const auto store = [&](const compile::CompiledSegment& segment) -> Status {
+    publish::Written written;
+    {
+      const std::lock_guard lock(mutex);
+      if (!taken.insert(segment.listed.hash).second) {  // another list's are the same
+        ++build.stored.segments_reused;
+        return {};
+      }
+    }
+    const Status stored =
+        publisher_.store({{.listed = segment.listed, .bytes = segment.content()}}, written);
+    const std::lock_guard lock(mutex);
+    build.stored.segments_written += written.segments_written;
+    build.stored.segments_reused += written.segments_reused;
+    if (written.segments_written != 0) {
+      made_.emplace(segment.listed.hash, segment.bodies);
+    }
+    return stored;
+  };
   const auto work = [&] {
     for (size_t i = next++; i < zones.size(); i = next++) {
       compile::ZoneInput input{.apex = zones[i].apex, .account = zones[i].account, .lists = {}};
@@ -256,25 +288,27 @@ std::vector<Result<compile::CompiledZone>> Builder::compile(std::span<const Plan
         input.lists.push_back(list.input);
       }
       const auto before = zones_.find(zones[i].apex);
-      results[i] = compile::compile_zone(
-          input, {.settings = options_.compile, .next_serial = serial, .signer = options_.signer},
-          before == zones_.end() ? kNothing : before->second.memory);
+      results[i] = compile::compile_zone(input,
+                                         {.settings = options_.compile,
+                                          .next_serial = serial,
+                                          .signer = options_.signer,
+                                          .threads = side_by_side > 1 ? 1 : options_.threads,
+                                          .store = store},
+                                         before == zones_.end() ? kNothing : before->second.memory);
     }
   };
-  std::vector<std::thread> others;
-  for (size_t i = 1; i < std::min<size_t>(options_.threads, zones.size()); ++i) {
+  std::vector<std::jthread> others;
+  for (size_t i = 1; i < side_by_side; ++i) {
     others.emplace_back(work);
   }
   work();
-  for (std::thread& other : others) {
-    other.join();
-  }
+  others.clear();
   return results;
 }
 
 Status Builder::compile_batch(std::span<PlannedZone> zones, int64_t now, Build& build) {
   compose(zones);
-  auto results = compile(zones, now);
+  auto results = compile(zones, now, build);
   for (size_t i = 0; i < zones.size(); ++i) {
     const PlannedZone& zone = zones[i];
     if (results[i]) {
@@ -295,7 +329,9 @@ Status Builder::compile_batch(std::span<PlannedZone> zones, int64_t now, Build& 
 Status Builder::accept(const PlannedZone& planned, compile::CompiledZone compiled, Build& build) {
   std::vector<publish::SegmentFile> files;
   for (const compile::CompiledSegment& segment : compiled.segments) {
-    files.push_back({.listed = segment.listed, .bytes = segment.bytes});
+    if (segment.bodies == nullptr) {  // those are stored already
+      files.push_back({.listed = segment.listed, .bytes = segment.bytes});
+    }
   }
   if (auto stored = publisher_.store(files, build.stored); !stored) {
     return stored;
@@ -305,8 +341,8 @@ Status Builder::accept(const PlannedZone& planned, compile::CompiledZone compile
   zone.memory = std::move(compiled.memory);
   zone.name_count = compiled.name_count;
   zone.segments.clear();
-  for (const publish::SegmentFile& file : files) {
-    zone.segments.push_back(file.listed);
+  for (const compile::CompiledSegment& segment : compiled.segments) {
+    zone.segments.push_back(segment.listed);
   }
   zone.lists.clear();
   for (size_t i = 0; i < planned.lists.size(); ++i) {
@@ -364,7 +400,7 @@ Status Builder::compile_rpz_zones(const AccountInputs& inputs, int64_t now,
       return stored;
     }
     zone.account = number;
-    zone.is_rpz = true;
+    zone.kind = Kind::rpz;
     zone.rpz = std::move(compiled->memory);
     zone.segments = {compiled->listed};
     zone.name_count = compiled->counts.names;
@@ -379,19 +415,22 @@ Status Builder::compile_rpz_zones(const AccountInputs& inputs, int64_t now,
 }
 
 // The zones that the account has no more.
-void Builder::drop_others(uint32_t account, const std::set<name::Name>& wanted) {
+void Builder::drop_others(uint32_t account, const std::set<name::Name>& wanted, Drop drop) {
   const auto apexes = apexes_of_.find(account);
   if (apexes == apexes_of_.end()) {
     return;
   }
   touched_.insert(account);
-  for (const name::Name& apex : apexes->second) {
-    if (!wanted.contains(apex)) {
-      zones_.erase(apex);
-      unsaved_.insert(apex);
+  std::erase_if(apexes->second, [&](const name::Name& apex) {
+    const auto zone = zones_.find(apex);
+    const bool is_catalog = zone->second.kind == Kind::catalog;
+    if (wanted.contains(apex) || is_catalog != (drop == Drop::catalogs)) {
+      return false;
     }
-  }
-  std::erase_if(apexes->second, [&](const name::Name& apex) { return !wanted.contains(apex); });
+    zones_.erase(zone);
+    unsaved_.insert(apex);
+    return true;
+  });
   if (apexes->second.empty()) {
     apexes_of_.erase(apexes);
   }
@@ -484,8 +523,9 @@ std::map<uint32_t, api::Published> Builder::take_publications() {
     for (const name::Name& apex :
          apexes == apexes_of_.end() ? std::set<name::Name>() : apexes->second) {
       const Zone& zone = zones_.at(apex);
-      if (zone.is_rpz) {
-        published.policy_zones.push_back(
+      if (zone.kind != Kind::lists) {
+        auto& into = zone.kind == Kind::rpz ? published.policy_zones : published.catalogs;
+        into.push_back(
             {.apex = apex.to_text(), .serial = zone.rpz.serial, .name_count = zone.name_count});
       } else {
         published.lists.insert(published.lists.end(), zone.lists.begin(), zone.lists.end());
@@ -497,10 +537,13 @@ std::map<uint32_t, api::Published> Builder::take_publications() {
 }
 
 bool Builder::is_signing_due(int64_t now) const {
-  const compile::ZoneSigner* signer = options_.signer;
-  return signer != nullptr && std::ranges::any_of(zones_, [&](const auto& zone) {
-           return signer->signs(zone.first) && signer->due_at(zone.first) <= now;
-         });
+  return std::ranges::any_of(zones_, [&](const auto& zone) {
+    return is_signed(zone.first, zone.second) && options_.signer->due_at(zone.first) <= now;
+  });
+}
+
+bool Builder::is_signed(const name::Name& apex, const Zone& zone) const {
+  return options_.signer != nullptr && zone.kind != Kind::catalog && options_.signer->signs(apex);
 }
 
 const std::vector<api::ListInfo>& Builder::shared_lists() const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps every zone compiled: the shared one, one per account with the lists of its policies and its
-// own block lists, and a response policy zone per DNS policy. A build looks at what changed
+// own block lists, a response policy zone per DNS policy, and a catalog zone per device that
+// transfers. A build looks at what changed
 // (inputs.h), compiles the zones concerned side by side, and names all other segments by hash. What
 // a build has compiled is on disk before the next zones are begun, so a cold start holds the bytes
 // of some hundred lists and not of all.
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "controlplane/api/operations.h"
+#include "controlplane/compile/catalog.h"
 #include "controlplane/compile/compile.h"
 #include "controlplane/compile/rpz.h"
 #include "controlplane/coordinator/inputs.h"
@@ -73,15 +75,18 @@ class Builder {
   std::map<uint32_t, api::Published> take_publications();
   // The shared lists, sorted by name.
   const std::vector<api::ListInfo>& shared_lists() const;
+  // Bodies that the last build made, while it is not in force.
+  const snapshot::BodiesByHash& made() const { return made_; }
   // All segments that the zones and the access table have now.
   std::vector<snapshot::ManifestSegment> segments() const;
 
  private:
+  enum class Kind : uint8_t { lists, rpz, catalog };
   struct Zone {
     uint32_t account = 0;
-    bool is_rpz = false;
+    Kind kind = Kind::lists;
     compile::ZoneMemory memory;  // of a zone of lists
-    compile::RpzMemory rpz;      // of a response policy zone
+    compile::RpzMemory rpz;      // of others
     std::vector<snapshot::ManifestSegment> segments;
     std::vector<api::ListInfo> lists;
     uint64_t name_count = 0;
@@ -107,14 +112,21 @@ class Builder {
   Status compile_accounts(int64_t now, Build& build);
   Status compile_batch(std::span<PlannedZone> zones, int64_t now, Build& build);
   void compose(std::span<PlannedZone> zones) const;
+  // Bodies are written on the way, and kept in made_.
   std::vector<Result<compile::CompiledZone>> compile(std::span<const PlannedZone> zones,
-                                                     int64_t now) const;
+                                                     int64_t now, Build& build);
   Status accept(const PlannedZone& planned, compile::CompiledZone compiled, Build& build);
   // The response policy zones of the account; their names go to `wanted`.
   Status compile_rpz_zones(const AccountInputs& inputs, int64_t now, std::set<name::Name>& wanted,
                            Build& build);
-  void drop_others(uint32_t account, const std::set<name::Name>& wanted);
-  bool is_rpz(const name::Name& apex) const;
+  // The catalog zones of accounts whose zones or devices changed, after all others.
+  Status compile_catalogs(int64_t now, Build& build);
+  Status compile_catalog(const compile::CatalogInput& input, int64_t now, Build& build);
+  // Of the account's zones of lists and policies, or of its catalogs, those that are not wanted.
+  enum class Drop : uint8_t { contents, catalogs };
+  void drop_others(uint32_t account, const std::set<name::Name>& wanted, Drop drop);
+  Kind kind_of(const name::Name& apex, uint32_t account) const;
+  bool is_signed(const name::Name& apex, const Zone& zone) const;
   Status compile_access(Build& build);
   uint32_t next_serial(int64_t now) const;
   uint64_t weight_of(const policy::Selection& selection) const;
@@ -140,6 +152,7 @@ class Builder {
   std::optional<uint64_t> kept_revision_;  // what was resumed is of this revision
   ZoneLog log_;
   std::set<name::Name> unsaved_;
+  snapshot::BodiesByHash made_;
 };
 
 }  // namespace merlon::coordinator

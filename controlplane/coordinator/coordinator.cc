@@ -10,6 +10,7 @@
 #include "controlplane/coordinator/due.h"
 #include "controlplane/coordinator/membership.h"
 #include "controlplane/feeds/declaration.h"
+#include "controlplane/forward/forwarder.h"
 #include "controlplane/policy/protected_set.h"
 
 namespace merlon::coordinator {
@@ -43,13 +44,16 @@ Coordinator::~Coordinator() {
 
 Status Coordinator::start() {
   started_ = std::time(nullptr);
+  take_over_devices();
   bool build_needed = true;
+  tell_certificates();
   const uint64_t revision = store_.revision();
   if (const auto current = publisher_.directory().current()) {
     auto snapshot = load(*current);
     const auto catalogue = load_catalogue(*current);
     resume(*current, snapshot ? snapshot->get() : nullptr);
     if (snapshot) {
+      tell_forwarder();
       slot_.set(*snapshot);
       zones_.adopt(**snapshot);
       build_needed = !catalogue || catalogue->revision != revision ||
@@ -329,6 +333,18 @@ Result<store::Device> Coordinator::add_device(const store::Device& device) {
   return added;
 }
 
+Result<store::Device> Coordinator::device(const std::string& name) {
+  return store_.device(name);
+}
+
+Result<store::Device> Coordinator::replace_device(const store::Device& device) {
+  auto replaced = store_.replace_device(device);
+  if (replaced) {
+    changed();
+  }
+  return replaced;
+}
+
 Status Coordinator::remove_device(const std::string& name) {
   auto removed = store_.remove_device(name);
   if (removed) {
@@ -362,9 +378,15 @@ Result<api::Activity> Coordinator::activity() {
       activity.tcp_outcomes.emplace_back(to_string(static_cast<answer::Outcome>(i)),
                                          tcp.outcomes[i]);
     }
-    for (const auto& [subject, queries] : dns_server_->subject_queries()) {
-      activity.tcp_subjects.push_back({subject.first, subject.second, queries});
+    for (const auto& [subject, count] : dns_server_->subject_queries()) {
+      activity.tcp_subjects.push_back({.account = subject.first,
+                                       .device = subject.second,
+                                       .queries = count.queries,
+                                       .last = count.last});
     }
+  }
+  if (options_.forwarder != nullptr) {
+    activity.forward_counters = options_.forwarder->report().counters;
   }
   const std::lock_guard lock(facts_mutex_);
   activity.builds = builds_;
@@ -374,6 +396,13 @@ Result<api::Activity> Coordinator::activity() {
   activity.refreshes = refreshes_;
   activity.refresh_failures = refresh_failures_;
   return activity;
+}
+
+Result<std::string> Coordinator::forwarding() {
+  if (options_.forwarder == nullptr) {
+    return fail(ErrorCode::unsupported, "this process does not forward");
+  }
+  return options_.forwarder->report().to_json();
 }
 
 Result<api::CheckReport> Coordinator::check(const std::string& value) {

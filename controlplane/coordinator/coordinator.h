@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,6 +32,13 @@
 namespace merlon::dnssec {
 class Signer;
 }
+namespace merlon::transfer {
+class Service;
+}
+
+namespace merlon::forward {
+class Forwarder;
+}
 
 namespace merlon::coordinator {
 
@@ -42,13 +50,16 @@ struct Options {
   std::string zone_log_path;              // "": after a restart all zones are compiled anew
   compile::ZoneSigner* signer = nullptr;  // outlives the coordinator; nullptr: nothing is signed
   dnssec::Signer* dnssec = nullptr;       // the same one, for its keys and rollovers
+  // Outlives the coordinator, which tells it of devices and generations; nullptr: no transfers.
+  transfer::Service* transfers = nullptr;
   // A build waits for more after a change: of a feed, of what somebody edits.
   uint32_t build_quiet_ms = 500;
   uint32_t edit_quiet_ms = 3;
   uint32_t build_delay_max_ms = 5000;
   uint32_t build_retry_ms = 30'000;  // after a build that failed
   unsigned fetch_threads = 4;
-  zonefile::ZoneSetOptions zones{};  // the operators'
+  zonefile::ZoneSetOptions zones{};         // the operators'
+  forward::Forwarder* forwarder = nullptr;  // is told the devices' policies; outlives, as above
 };
 
 class Coordinator final : public api::Operations {
@@ -58,9 +69,9 @@ class Coordinator final : public api::Operations {
               Options options);
   ~Coordinator() override;
 
-  // DNS over TCP, for activity(); it outlives the coordinator's threads and callers. Before
-  // start().
-  void watch(const dns::Server& server) { dns_server_ = &server; }
+  // DNS over TCP: for activity(), and told which certificates devices must show. It outlives the
+  // coordinator's threads and callers. Before start().
+  void watch(dns::Server& server) { dns_server_ = &server; }
   // Serves what is in force on disk (a damaged one is said and replaced by a build), builds when
   // the store has moved on since, and starts the threads. Once in a coordinator's life.
   Status start();
@@ -83,6 +94,8 @@ class Coordinator final : public api::Operations {
   Result<api::ZoneInfo> check_zone(const api::ZoneText& text) override;
   Result<std::vector<store::Device>> devices() override;
   Result<store::Device> add_device(const store::Device& device) override;
+  Result<store::Device> device(const std::string& name) override;
+  Result<store::Device> replace_device(const store::Device& device) override;
   Status remove_device(const std::string& name) override;
   Result<std::vector<store::Account>> accounts() override;
   Result<store::Account> account(const std::string& name) override;
@@ -107,6 +120,8 @@ class Coordinator final : public api::Operations {
   Result<store::Policy> add_policy(const store::Policy& policy) override;
   Result<store::Policy> replace_policy(const store::Policy& policy) override;
   Status remove_policy(const std::string& account, const std::string& name) override;
+  Result<api::ZoneFile> zone_file(const std::string& token_digest,
+                                  const std::string& apex) override;
   Result<api::Dnssec> dnssec_zones() override;
   Result<api::DnssecZone> dnssec_zone(const std::string& apex) override;
   Result<api::DnssecZone> start_rollover(const std::string& apex,
@@ -120,7 +135,10 @@ class Coordinator final : public api::Operations {
   Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
   Result<std::string> dataplane(const std::string& command) override;
   Result<api::Activity> activity() override;
+  Result<std::string> forwarding() override;
+  Result<api::TcpClients> tcp_clients() override;
   Result<api::CheckReport> check(const std::string& value) override;
+  Result<api::Transfers> transfers() override;
 
  private:
   // What was built from what: kept per generation beside the snapshots.
@@ -145,6 +163,7 @@ class Coordinator final : public api::Operations {
   Result<api::BuildReport> activate_locked(uint64_t generation);
   Status put_in_force(uint64_t generation, std::shared_ptr<const snapshot::Snapshot> snapshot);
   void clean_up();
+  void tell_forwarder();
   Told tell_dataplane(uint64_t generation);
   std::string dataplane_word() const;
   Status save_catalogue(uint64_t generation, const Catalogue& catalogue) const;
@@ -171,6 +190,10 @@ class Coordinator final : public api::Operations {
   void signing_changed();
   std::string dnssec_word() const;
   void note_publications();
+  // After the data plane was told; `before` is what was in force then.
+  void tell_transfers(const dns::SnapshotPointer& before);
+  void take_over_devices();
+  void tell_certificates();
   void resume(uint64_t generation, const snapshot::Snapshot* served);
   template <class T>
   T told(T result);
@@ -182,12 +205,14 @@ class Coordinator final : public api::Operations {
   Options options_;
   snapshot::IndexKey index_key_ = snapshot::IndexKey::random();
   int64_t started_ = 0;
-  const dns::Server* dns_server_ = nullptr;
+  dns::Server* dns_server_ = nullptr;
 
   std::mutex build_mutex_;  // builds, activations, and the next member
   Builder builder_;
   OperatorZones zones_;
-  std::mutex infos_mutex_;  // the next member: a manifest never changes
+  std::mutex devices_mutex_;                  // the next member
+  std::optional<uint64_t> devices_revision_;  // of the store, that transfers know
+  std::mutex infos_mutex_;                    // the next member: a manifest never changes
   std::map<uint64_t, api::SnapshotInfo> infos_;
   std::mutex facts_mutex_;  // the members up to the next mutex
   std::string last_build_error_;

@@ -52,6 +52,17 @@ std::vector<Result<store::FeedSet>> read_sets(const store::Store& store,
   return sets;
 }
 
+// Who is set up for transfers: with a key, with a certificate, or to be told of changes.
+std::vector<std::string> secondaries_among(const std::vector<store::Device>& devices) {
+  std::vector<std::string> names;
+  for (const store::Device& device : devices) {
+    if (!device.tsig_algorithm.empty() || !device.certificate.empty() || !device.notify.empty()) {
+      names.push_back(device.name);
+    }
+  }
+  return names;
+}
+
 }  // namespace
 
 Result<Concerned> Inputs::update(const std::optional<std::vector<store::Change>>& changes) {
@@ -75,6 +86,7 @@ Result<Concerned> Inputs::update(const std::optional<std::vector<store::Change>>
         break;
       case Kind::devices:
         concerned.access = true;
+        concerned.catalogs.insert(change.account);
         break;
       case Kind::account:
         concerned.access = true;
@@ -108,6 +120,13 @@ Result<Concerned> Inputs::update(const std::optional<std::vector<store::Change>>
       return std::unexpected(read.error());
     }
   }
+  for (auto at = concerned.catalogs.begin(); at != concerned.catalogs.end();) {
+    const auto differs = read_secondaries(*at);
+    if (!differs) {
+      return std::unexpected(differs.error());
+    }
+    at = *differs ? std::next(at) : concerned.catalogs.erase(at);
+  }
   if (!definitions.empty()) {
     concern_definitions(definitions, concerned);
   }
@@ -126,7 +145,8 @@ Result<Concerned> Inputs::read_everything() {
     stale_.insert(record.definition.id);
   }
   universe_stale_ = true;
-  return Concerned{.shared = true, .access = true, .all_accounts = true, .accounts = {}};
+  return Concerned{
+      .shared = true, .access = true, .all_accounts = true, .accounts = {}, .catalogs = {}};
 }
 
 Status Inputs::read_feeds() {
@@ -198,9 +218,11 @@ Result<AccountInputs> Inputs::read_contents(const store::Account& account) const
   inputs.account = account;
   auto policies = store_.policies_of(account.name);
   const auto lists = store_.lists_of(account.name);
-  if (!policies || !lists) {
-    return std::unexpected(policies ? lists.error() : policies.error());
+  const auto devices = store_.devices_of(account.name);
+  if (!policies || !lists || !devices) {
+    return std::unexpected(!policies ? policies.error() : !lists ? lists.error() : devices.error());
   }
+  inputs.secondaries = secondaries_among(*devices);
   inputs.policies = std::move(*policies);
   for (const store::CustomList& list : *lists) {
     auto own = read_list(list);
@@ -237,6 +259,21 @@ Status Inputs::read_account(uint32_t number) {
   }
   accounts_[number] = std::move(*inputs);
   return {};
+}
+
+Result<bool> Inputs::read_secondaries(uint32_t number) {
+  const auto inputs = accounts_.find(number);
+  if (inputs == accounts_.end()) {
+    return false;
+  }
+  const auto devices = store_.devices_of(inputs->second.account.name);
+  if (!devices && devices.error().code != ErrorCode::not_found) {
+    return std::unexpected(devices.error());
+  }
+  auto names = devices ? secondaries_among(*devices) : std::vector<std::string>{};
+  const bool differs = names != inputs->second.secondaries;
+  inputs->second.secondaries = std::move(names);
+  return differs;
 }
 
 Status Inputs::read_all_accounts() {

@@ -30,6 +30,7 @@ struct AccountInputs {
   std::vector<store::Policy> policies;
   std::vector<policy::OwnList> lists;
   std::vector<std::vector<std::string>> policy_feeds;  // of each policy: what it depends on
+  std::vector<std::string> secondaries;                // devices that transfer, by name
 };
 
 // What has to be compiled.
@@ -38,8 +39,11 @@ struct Concerned {
   bool access = false;
   bool all_accounts = false;
   std::set<uint32_t> accounts;  // numbers; such that are gone, too
+  std::set<uint32_t> catalogs;  // of accounts of which nothing else changed
 
-  bool any() const { return shared || access || all_accounts || !accounts.empty(); }
+  bool any() const {
+    return shared || access || all_accounts || !accounts.empty() || !catalogs.empty();
+  }
 };
 
 class Inputs {
@@ -75,6 +79,8 @@ class Inputs {
   Result<Concerned> read_everything();
   Status read_feeds();
   Status read_account(uint32_t number);
+  // True: other devices of the account transfer than before.
+  Result<bool> read_secondaries(uint32_t number);
   Status read_all_accounts();
   Result<AccountInputs> read_contents(const store::Account& account) const;
   Result<policy::OwnList> read_list(const store::CustomList& list) const;

@@ -8,6 +8,7 @@
 
 #include "controlplane/coordinator/builder.h"
 #include "controlplane/coordinator/catalogue.h"
+#include "controlplane/policy/lists.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -102,10 +103,10 @@ void Builder::seed_from(const snapshot::Manifest& in_force, const snapshot::Snap
     }
     Zone& zone = zones_[*apex];
     zone.account = account;
-    zone.is_rpz = account != 0 && is_rpz(*apex);
+    zone.kind = kind_of(*apex, account);
     const uint32_t serial = loaded->view().info().serial;
     const std::string hash = own->second->hash.to_text();
-    if (zone.is_rpz) {
+    if (zone.kind != Kind::lists) {
       zone.rpz = {.serial = serial, .digest = {}, .hash = hash};
     } else {
       zone.memory.serial = serial;
@@ -124,9 +125,14 @@ void Builder::seed_from(const snapshot::Manifest& in_force, const snapshot::Snap
   }
 }
 
-// <policy>.rpz.<account>.<suffix>
-bool Builder::is_rpz(const name::Name& apex) const {
-  return apex.label_count() == options_.compile.suffix.label_count() + 3;
+// <policy>.rpz.<account>.<suffix>, <device>.catalog.<account>.<suffix>
+Builder::Kind Builder::kind_of(const name::Name& apex, uint32_t account) const {
+  if (account == 0 || apex.label_count() != options_.compile.suffix.label_count() + 3) {
+    return Kind::lists;
+  }
+  const name::Name parent = apex.parent();
+  const auto catalog = parent.parent().child(policy::kCatalogLabel);
+  return catalog && parent == *catalog ? Kind::catalog : Kind::rpz;
 }
 
 void Builder::resume(const snapshot::Manifest& in_force, const snapshot::Snapshot& served) {
@@ -140,7 +146,7 @@ void Builder::resume(const snapshot::Manifest& in_force, const snapshot::Snapsho
   for (auto& [apex, zone] : zones_) {
     const auto record = records->find(apex.folded().to_text());
     auto remembered = record == records->end() ? std::nullopt : decode(record->second);
-    if (remembered && zone.is_rpz && remembered->account == zone.account) {
+    if (remembered && zone.kind != Kind::lists && remembered->account == zone.account) {
       auto rpz = compile::RpzMemory::decode(remembered->memory);
       if (rpz && rpz->hash == zone.rpz.hash) {
         zone.rpz = std::move(*rpz);
@@ -179,6 +185,7 @@ void Builder::resume(const snapshot::Manifest& in_force, const snapshot::Snapsho
 }
 
 void Builder::keep(uint64_t generation) {
+  made_.clear();
   if (options_.signer != nullptr) {
     if (auto noted = options_.signer->published(); !noted) {
       spdlog::error("{}", noted.error().message);
@@ -186,11 +193,12 @@ void Builder::keep(uint64_t generation) {
   }
   std::vector<ZoneLog::Record> records;
   const auto encode_zone = [](const Zone& zone) {
-    Remembered remembered{.account = zone.account,
-                          .name_count = zone.name_count,
-                          .segments = {},
-                          .lists = zone.lists,
-                          .memory = zone.is_rpz ? zone.rpz.encode() : zone.memory.encode()};
+    Remembered remembered{
+        .account = zone.account,
+        .name_count = zone.name_count,
+        .segments = {},
+        .lists = zone.lists,
+        .memory = zone.kind != Kind::lists ? zone.rpz.encode() : zone.memory.encode()};
     for (const ManifestSegment& segment : zone.segments) {
       remembered.segments.push_back(segment.hash.to_text());
     }

@@ -10,7 +10,6 @@
 #include <ctime>
 #include <utility>
 
-#include "controlplane/dns/special.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::dns {
@@ -23,19 +22,6 @@ constexpr size_t kScratchSize = kFrameSizeMax + kReadSize;
 constexpr unsigned kRoundsPerTurn = 4;
 constexpr size_t kPiecesPerWrite = 256;
 
-CloseReason reason_of_drop(answer::Outcome outcome) {
-  switch (outcome) {
-    case answer::Outcome::drop_not_a_query:
-      return CloseReason::not_a_query;
-    case answer::Outcome::drop_ignored_source:
-      return CloseReason::ignored_source;
-    case answer::Outcome::drop_too_short:
-      return CloseReason::frame_too_short;
-    default:
-      return CloseReason::no_room;
-  }
-}
-
 bool resets_client(CloseReason reason) {
   return reason == CloseReason::write_stalled || reason == CloseReason::limit_input;
 }
@@ -44,37 +30,25 @@ uint64_t milliseconds(ServerOptions::Milliseconds time) {
   return static_cast<uint64_t>(time.count());
 }
 
+// In 100 ms, rounded down: who believes it is not surprised.
+uint16_t keepalive_of(ServerOptions::Milliseconds idle_timeout) {
+  return static_cast<uint16_t>(std::min<int64_t>(idle_timeout.count() / 100, UINT16_MAX));
+}
+
 }  // namespace
 
-const snapshot::Subject* find_subject(const snapshot::Snapshot& snapshot,
-                                      const address::Address& source) {
-  const uint32_t index = snapshot.access()->view.find(source);
-  return index == snapshot::kNoSubject ? nullptr : &snapshot.subject(index);
-}
-
-void check_cookie(const std::optional<cookie::Secrets>& secrets, const address::Address& source,
-                  cookie::Check& check, answer::Query& query) {
-  if (query.cookie_size == 0 || !secrets) {
-    return;
-  }
-  std::copy_n(query.cookie.begin(), cookie::kClientSize, check.client.begin());
-  std::copy_n(query.cookie.begin() + cookie::kClientSize, cookie::kServerSize,
-              check.server.begin());
-  check.server_size = static_cast<uint8_t>(query.cookie_size - cookie::kClientSize);
-  check.source = source;
-  const auto now = static_cast<uint32_t>(std::time(nullptr));
-  cookie::check_burst(*secrets, now, {&check, 1});
-  query.cookie_valid = check.state == cookie::State::valid;
-  query.server_cookie = check.answer.data();
-}
-
-WorkerContext::WorkerContext(const ServerOptions& the_options, const SnapshotSlot& slot)
+WorkerContext::WorkerContext(const ServerOptions& the_options, const Shared& the_shared)
     : options(the_options),
-      limits{.transport = answer::Transport::tcp, .identity = &the_options.identity},
+      shared(the_shared),
+      limits{.transport = answer::Transport::tcp,
+             .identity = &the_options.identity,
+             .keepalive = keepalive_of(the_options.idle_timeout)},
       input_bytes_max(the_options.input_bytes_max / the_options.threads),
-      snapshots(slot),
+      snapshots(the_shared.snapshots),
+      subjects(SubjectQueries::kNamesMax / the_options.threads),
       scratch(kScratchSize),
-      assembly(wire::kMessageSizeMax) {}
+      assembly(wire::kMessageSizeMax),
+      record(TlsSession::kRecordSize) {}
 
 bool Connection::Input::has_frame() const {
   const size_t size = end - at;
@@ -82,29 +56,67 @@ bool Connection::Input::has_frame() const {
          size - OutputQueue::kPrefixSize >= load_be16(room.data() + at);
 }
 
-Connection::Connection(Fd fd, const address::Address& source, uint64_t now_ms)
-    : fd_(std::move(fd)), source_(source), active_ms_(now_ms) {}
+Connection::Connection(Fd fd, const Endpoint& peer, std::unique_ptr<TlsSession> tls,
+                       WorkerContext& context)
+    : fd_(std::move(fd)),
+      number_(++context.connection_count),
+      peer_(peer),
+      tls_(std::move(tls)),
+      active_ms_(context.now_ms) {}
 
 void Connection::note_events(uint32_t events) {
   constexpr uint32_t kHangUp = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
   hang_up_seen_ = hang_up_seen_ || (events & kHangUp) != 0;
   may_read_ = may_read_ || (events & (EPOLLIN | kHangUp)) != 0;
   may_write_ = may_write_ || (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0;
+  if (tls_ != nullptr) {  // either may have waited for the other
+    may_read_ = may_write_ = true;
+  }
 }
 
 bool Connection::full(const WorkerContext& context) const {
-  return output_ != nullptr &&
-         (output_->answer_count() >= context.options.pipeline_max ||
-          output_->unsent_bytes() >= context.options.unsent_bytes_max || !output_->has_room());
+  const size_t waiting = forwards_ + (output_ != nullptr ? output_->answer_count() : 0);
+  return stream_ != nullptr || waiting >= context.options.pipeline_max ||
+         (output_ != nullptr &&
+          (output_->unsent_bytes() >= context.options.unsent_bytes_max || !output_->has_room()));
 }
 
 Connection::Next Connection::wait_or_close() const {
-  return finishing_ && output_ == nullptr ? Next::close : Next::wait;
+  return finishing_ && owes_nothing() ? Next::close : Next::wait;
+}
+
+// Agreeing costs far more than answering: so many a round, and the others get their turns.
+Connection::Next Connection::shake_hands(WorkerContext& context) {
+  if (context.handshakes_left == 0) {
+    return Next::again;
+  }
+  --context.handshakes_left;
+  switch (tls_->shake_hands()) {
+    case TlsSession::State::done:
+      context.counters.add(Counter::tls_handshakes);
+      if (tls_->is_resumed()) {
+        context.counters.add(Counter::tls_resumed);
+      }
+      active_ms_ = context.now_ms;
+      may_read_ = may_write_ = true;
+      return Next::again;
+    case TlsSession::State::wait:
+      return Next::wait;
+    default:
+      reason_ = CloseReason::tls_failed;
+      return Next::close;
+  }
 }
 
 Connection::Next Connection::run(WorkerContext& context) {
+  if (tls_ != nullptr && !tls_->is_ready()) {
+    return shake_hands(context);
+  }
   if (!flush(context)) {
     return Next::close;
+  }
+  if (stream_ != nullptr) {
+    return continue_stream(context);
   }
   if (finishing_ || full(context)) {
     return wait_or_close();
@@ -129,6 +141,9 @@ Connection::Next Connection::turn(WorkerContext& context, Input& input) {
     if (finishing_) {
       return wait_or_close();
     }
+    if (stream_ != nullptr) {
+      return Next::again;
+    }
     if (full(context)) {
       context.counters.add(Counter::pauses);
       return Next::wait;
@@ -151,103 +166,23 @@ Connection::Next Connection::turn(WorkerContext& context, Input& input) {
   return Next::again;
 }
 
-void Connection::answer_frames(WorkerContext& context, Input& input) {
-  while (input.has_frame() && !finishing_ && !full(context)) {
-    const size_t size = load_be16(input.room.data() + input.at);
-    const Bytes message = input.rest().subspan(OutputQueue::kPrefixSize, size);
-    input.at += OutputQueue::kPrefixSize + size;
-    if (size < wire::kHeaderSize) {
-      finish(size == 0 ? CloseReason::frame_empty : CloseReason::frame_too_short);
-    } else {
-      answer_message(context, message);
-    }
+// One piece when the client has taken what was queued before it.
+Connection::Next Connection::continue_stream(WorkerContext& context) {
+  if (output_ != nullptr) {
+    return Next::wait;  // for the socket to take more
   }
-}
-
-void Connection::answer_message(WorkerContext& context, Bytes message) {
-  const SnapshotPointer& snapshot = context.snapshots.snapshot();
-  context.counters.add(Counter::queries);
+  const std::shared_ptr<const std::vector<uint8_t>> piece = stream_->next();
+  if (piece == nullptr) {
+    stream_.reset();
+    return Next::again;
+  }
+  context.counters.add(Counter::stream_pieces);
   active_ms_ = context.now_ms;
-  if (snapshot == nullptr) {
-    finish(CloseReason::no_snapshot);
-    return;
-  }
-  if (output_ == nullptr) {
+  if (!piece->empty()) {
     output_ = context.outputs.take();
+    output_->commit_whole(piece);
   }
-  const MutableBytes head = output_->begin(message);
-  answer::Reply reply = answer::answer(*snapshot, message, subject(context), context.limits,
-                                       context.query, context.assembly);
-  // The handshake has proved the source: whatever the cookie, the client gets one that is good.
-  // There is room for it behind every body, so that it may come after deciding.
-  check_cookie(context.options.cookie_secrets, source_, context.cookie, context.query);
-  std::array<uint8_t, answer::kOptSizeMax> tail;
-  if (answer::is_for_slow_path(reply.outcome)) {
-    answer_special_message(context, message, reply);
-  } else if (answer::is_copied(reply) && reply.body.size > OutputQueue::kPatchedMax) {
-    answer_in_own_memory(context, message, reply);
-  } else {
-    const answer::Gathered gathered =
-        answer::compose_gathered(context.query, reply, context.limits, head, tail);
-    if (!is_drop(reply.outcome)) {
-      output_->commit(gathered, tail, snapshot);
-    }
-  }
-  context.counters.add(reply.outcome);
-  if (subject_ != nullptr) {
-    context.subjects.add(*subject_);
-  }
-  if (is_drop(reply.outcome)) {
-    finish(reason_of_drop(reply.outcome));
-  } else {
-    context.counters.add(Counter::answers);
-  }
-  if (output_->empty()) {
-    context.outputs.give_back(std::move(output_));
-  }
-}
-
-// A large body that was assembled or has places to patch: it cannot be shared, so this answer has
-// memory of its own.
-void Connection::answer_in_own_memory(WorkerContext& context, Bytes message, answer::Reply& reply) {
-  const size_t copied = std::min(message.size(), OutputQueue::kQuestionEndMax);
-  const auto framed = std::make_shared<std::vector<uint8_t>>(OutputQueue::kPrefixSize + copied +
-                                                             reply.body.size + answer::kOptSizeMax);
-  const MutableBytes room = MutableBytes(*framed).subspan(OutputQueue::kPrefixSize);
-  std::memcpy(room.data(), message.data(), copied);
-  const size_t size = answer::compose(context.query, reply, context.limits, room, copied);
-  if (is_drop(reply.outcome)) {
-    return;
-  }
-  store_be16(framed->data(), static_cast<uint16_t>(size));
-  framed->resize(OutputQueue::kPrefixSize + size);
-  output_->commit_whole(framed);
-}
-
-// Rare and small: memory of its own, as above.
-void Connection::answer_special_message(WorkerContext& context, Bytes message,
-                                        answer::Reply& reply) {
-  const auto framed =
-      std::make_shared<std::vector<uint8_t>>(OutputQueue::kPrefixSize + kSpecialReplySizeMax);
-  const SpecialReply special =
-      answer_special({.snapshot = *context.snapshots.snapshot(),
-                      .message = message,
-                      .parsed = context.query,
-                      .subject = subject(context),
-                      .limits = context.limits},
-                     MutableBytes(*framed).subspan(OutputQueue::kPrefixSize));
-  reply.outcome = special.outcome;
-  store_be16(framed->data(), static_cast<uint16_t>(special.size));
-  framed->resize(OutputQueue::kPrefixSize + special.size);
-  output_->commit_whole(framed);
-}
-
-const snapshot::Subject* Connection::subject(WorkerContext& context) {
-  if (subject_version_ != context.snapshots.version()) {
-    subject_version_ = context.snapshots.version();
-    subject_ = find_subject(*context.snapshots.snapshot(), source_);
-  }
-  return subject_;
+  return flush(context) ? Next::again : Next::close;
 }
 
 bool Connection::receive(WorkerContext& context, Input& input) {
@@ -258,52 +193,69 @@ bool Connection::receive(WorkerContext& context, Input& input) {
     message_started_ms_ = context.now_ms;
   }
   const size_t wanted = std::min(kReadSize, input.room.size() - input.end);
-  const ssize_t n = recv(fd_.get(), input.room.data() + input.end, wanted, 0);
-  if (n < 0) {
-    if (errno == EAGAIN || errno == EINTR) {
-      may_read_ = errno == EINTR;
-      return true;
-    }
-    return fail_with(errno);
+  const Moved moved = read_some(input.room.subspan(input.end, wanted));
+  if (moved.state == Moved::State::failed) {
+    return false;
   }
-  const size_t count = static_cast<size_t>(n);
-  context.counters.add(Counter::bytes_received, count);
+  if (moved.state == Moved::State::wait) {
+    may_read_ = false;
+    return true;
+  }
+  context.counters.add(Counter::bytes_received, moved.count);
   if (input.end == 0) {
     message_started_ms_ = context.now_ms;
   }
-  input.end += count;
-  end_of_input_ = n == 0;
-  may_read_ = n != 0 && (count == wanted || hang_up_seen_);
+  input.end += moved.count;
+  end_of_input_ = moved.state == Moved::State::end;
+  may_read_ = !end_of_input_ && (!moved.is_short || hang_up_seen_);
   return true;
+}
+
+Connection::Moved Connection::read_some(MutableBytes room) {
+  if (tls_ != nullptr) {
+    const TlsSession::Io io = tls_->read(room);
+    switch (io.state) {
+      case TlsSession::State::done:
+        return {Moved::State::some, io.count, false};
+      case TlsSession::State::wait:
+        return {Moved::State::wait, 0, true};
+      case TlsSession::State::ended:
+        return {Moved::State::end, 0, true};
+      default:
+        reason_ = CloseReason::tls_failed;
+        return {};
+    }
+  }
+  while (true) {
+    const ssize_t n = recv(fd_.get(), room.data(), room.size(), 0);
+    if (n >= 0) {
+      const size_t count = static_cast<size_t>(n);
+      return {n == 0 ? Moved::State::end : Moved::State::some, count, count < room.size()};
+    }
+    if (errno != EINTR) {
+      return errno == EAGAIN ? Moved{Moved::State::wait, 0, true} : fail_with(errno);
+    }
+  }
 }
 
 bool Connection::flush(WorkerContext& context) {
   while (output_ != nullptr && may_write_) {
-    std::array<iovec, kPiecesPerWrite> pieces;
-    msghdr message{};
-    message.msg_iov = pieces.data();
-    message.msg_iovlen = output_->gather(pieces);
-    size_t offered = 0;
-    for (size_t i = 0; i < message.msg_iovlen; ++i) {
-      offered += pieces[i].iov_len;
+    const Moved moved = write_some(context);
+    if (moved.state == Moved::State::failed) {
+      return false;
     }
-    const ssize_t n = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
-    if (n < 0) {
-      if (errno == EAGAIN || errno == EINTR) {
-        may_write_ = errno == EINTR;
-        continue;
-      }
-      return fail_with(errno);
+    if (moved.state == Moved::State::wait) {
+      may_write_ = false;
+      continue;
     }
-    const size_t sent = static_cast<size_t>(n);
     context.counters.add(Counter::writes);
-    context.counters.add(Counter::bytes_sent, sent);
-    if (sent < offered) {
+    context.counters.add(Counter::bytes_sent, moved.count);
+    if (moved.is_short) {
       context.counters.add(Counter::partial_writes);
       may_write_ = false;
     }
     active_ms_ = context.now_ms;
-    output_->consume(sent);
+    output_->consume(moved.count);
     if (output_->empty()) {
       context.outputs.give_back(std::move(output_));
     }
@@ -311,12 +263,61 @@ bool Connection::flush(WorkerContext& context) {
   return true;
 }
 
-bool Connection::fail_with(int error_number) {
+Connection::Moved Connection::write_some(WorkerContext& context) {
+  std::array<iovec, kPiecesPerWrite> pieces;
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = output_->gather(pieces);
+  if (tls_ != nullptr) {
+    return write_record(context, std::span(pieces).first(message.msg_iovlen));
+  }
+  size_t offered = 0;
+  for (size_t i = 0; i < message.msg_iovlen; ++i) {
+    offered += pieces[i].iov_len;
+  }
+  while (true) {
+    const ssize_t n = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+    if (n >= 0) {
+      const size_t sent = static_cast<size_t>(n);
+      return {Moved::State::some, sent, sent < offered};
+    }
+    if (errno != EINTR) {
+      return errno == EAGAIN ? Moved{Moved::State::wait, 0, true} : fail_with(errno);
+    }
+  }
+}
+
+// A large piece goes as it lies, small ones are put together.
+Connection::Moved Connection::write_record(WorkerContext& context, std::span<const iovec> pieces) {
+  const auto bytes_of = [](const iovec& piece) {
+    return Bytes(static_cast<const uint8_t*>(piece.iov_base), piece.iov_len);
+  };
+  Bytes record = bytes_of(pieces[0]);
+  if (record.size() < TlsSession::kRecordSize && pieces.size() > 1) {
+    size_t size = 0;
+    for (const iovec& piece : pieces) {
+      const Bytes bytes = bytes_of(piece);
+      const size_t count = std::min(bytes.size(), context.record.size() - size);
+      std::copy_n(bytes.begin(), count, context.record.begin() + static_cast<ptrdiff_t>(size));
+      size += count;
+    }
+    record = Bytes(context.record).first(size);
+  }
+  const TlsSession::Io io =
+      tls_->write(record.first(std::min(record.size(), TlsSession::kRecordSize)));
+  if (io.state == TlsSession::State::done) {
+    return {Moved::State::some, io.count, false};
+  }
+  reason_ = CloseReason::client_reset;
+  return {io.state == TlsSession::State::wait ? Moved::State::wait : Moved::State::failed, 0, true};
+}
+
+Connection::Moved Connection::fail_with(int error_number) {
   const bool reset = error_number == ECONNRESET || error_number == EPIPE;
   reason_ = reset                       ? CloseReason::client_reset
             : error_number == ETIMEDOUT ? CloseReason::write_stalled
                                         : CloseReason::socket_error;
-  return false;
+  return {};
 }
 
 void Connection::finish(CloseReason reason) {
@@ -345,16 +346,25 @@ bool Connection::keep_input(WorkerContext& context, const Input& input) {
 
 uint64_t Connection::deadline_ms(const WorkerContext& context) const {
   const ServerOptions& options = context.options;
+  if (tls_ != nullptr && !tls_->is_ready()) {
+    return active_ms_ + milliseconds(options.handshake_timeout);
+  }
   const uint64_t message_end = message_started_ms_ + milliseconds(options.message_timeout);
   const bool in_message = has_partial_message() && !full(context);
   if (output_ != nullptr) {
     const uint64_t stalled = active_ms_ + milliseconds(options.write_stall_timeout);
     return in_message ? std::min(stalled, message_end) : stalled;
   }
-  return in_message ? message_end : active_ms_ + milliseconds(options.idle_timeout);
+  if (in_message) {
+    return message_end;
+  }
+  return active_ms_ + milliseconds(forwards_ == 0 ? options.idle_timeout : options.forward_timeout);
 }
 
 CloseReason Connection::deadline_reason(const WorkerContext& context) const {
+  if (tls_ != nullptr && !tls_->is_ready()) {
+    return CloseReason::handshake_timeout;
+  }
   const uint64_t deadline = deadline_ms(context);
   if (has_partial_message() && !full(context) &&
       deadline == message_started_ms_ + milliseconds(context.options.message_timeout)) {
@@ -367,10 +377,13 @@ void Connection::release(WorkerContext& context, CloseReason why) {
   if (resets_client(why)) {
     const linger reset{.l_onoff = 1, .l_linger = 0};
     setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  } else if (tls_ != nullptr && output_ == nullptr) {
+    tls_->say_goodbye();
   }
   if (output_ != nullptr) {
     context.outputs.give_back(std::move(output_));
   }
+  stream_.reset();
   context.input_bytes -= kept_.size();
   kept_.clear();
   context.counters.add(why);

@@ -22,8 +22,12 @@ struct Server::Parts {
 
   ServerOptions options;  // workers refer to it
   SourceTable sources;
-  std::vector<Endpoint> endpoints;
+  DeviceCertificates certificates;
+  std::unique_ptr<TlsCertificates> tls;  // nullptr: nobody listens for TLS
+  std::unique_ptr<Shared> shared;
+  std::vector<Endpoint> endpoints;  // options.listen, then options.listen_tls
   std::vector<std::string> addresses;
+  std::vector<std::string> tls_addresses;
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<std::thread> threads;
 };
@@ -36,7 +40,7 @@ Status check_options(const ServerOptions& options) {
   const auto wrong = [](std::string_view what) {
     return fail(ErrorCode::invalid_argument, "DNS over TCP: {}", what);
   };
-  if (options.listen.empty()) {
+  if (options.listen.empty() && options.listen_tls.empty()) {
     return wrong("no address to listen on");
   }
   if (options.threads == 0 || options.threads > kThreadsMax) {
@@ -50,7 +54,8 @@ Status check_options(const ServerOptions& options) {
     return wrong("input_bytes_max is less than 1 MiB per thread");
   }
   for (const auto time :
-       {options.idle_timeout, options.message_timeout, options.write_stall_timeout}) {
+       {options.idle_timeout, options.message_timeout, options.write_stall_timeout,
+        options.handshake_timeout, options.forward_timeout}) {
     if (time.count() <= 0 || time > std::chrono::hours(24)) {
       return wrong(fmt::format("a timeout of {} ms is not between 1 ms and a day", time.count()));
     }
@@ -59,13 +64,13 @@ Status check_options(const ServerOptions& options) {
 }
 
 // One worker's sockets. The first worker's fix the ports that the system was to choose.
-Result<std::vector<Fd>> open_listeners(const ServerOptions& options,
-                                       std::vector<Endpoint>& endpoints) {
+Result<std::vector<ListeningSocket>> open_listeners(const ServerOptions& options,
+                                                    std::vector<Endpoint>& endpoints) {
   const ListenOptions listen_options{
       .port_use = options.threads > 1 ? PortUse::shared : PortUse::exclusive,
       .unacknowledged_max = options.write_stall_timeout,
       .kernel_unsent_bytes_max = options.kernel_unsent_bytes_max};
-  std::vector<Fd> listeners;
+  std::vector<ListeningSocket> listeners;
   for (Endpoint& endpoint : endpoints) {
     auto listener = listen_on(endpoint, listen_options);
     if (!listener) {
@@ -76,14 +81,18 @@ Result<std::vector<Fd>> open_listeners(const ServerOptions& options,
       return std::unexpected(bound.error());
     }
     endpoint.port = bound->port;
-    listeners.push_back(std::move(*listener));
+    listeners.push_back({std::move(*listener), listeners.size() < options.listen.size()
+                                                   ? Security::plain
+                                                   : Security::tls});
   }
   return listeners;
 }
 
 Result<std::vector<Endpoint>> parse_endpoints(const ServerOptions& options) {
   std::vector<Endpoint> endpoints;
-  for (const std::string& text : options.listen) {
+  std::vector<std::string> texts = options.listen;
+  texts.insert(texts.end(), options.listen_tls.begin(), options.listen_tls.end());
+  for (const std::string& text : texts) {
     const auto endpoint = parse_endpoint(text);
     if (!endpoint) {
       return std::unexpected(endpoint.error());
@@ -143,19 +152,29 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options,
   std::unique_ptr<Server> server(new Server(std::make_unique<Parts>(options)));
   Parts& parts = *server->parts_;
   parts.endpoints = std::move(*endpoints);
+  if (!options.listen_tls.empty()) {
+    auto tls = TlsCertificates::load(options.tls);
+    if (!tls) {
+      return std::unexpected(tls.error());
+    }
+    parts.tls = std::move(*tls);
+  }
+  parts.shared = std::make_unique<Shared>(
+      Shared{snapshots, parts.sources, parts.certificates, parts.tls.get()});
   for (unsigned i = 0; i < options.threads; ++i) {
     auto listeners = open_listeners(parts.options, parts.endpoints);
     if (!listeners) {
       return std::unexpected(listeners.error());
     }
-    auto worker = Worker::make(parts.options, snapshots, parts.sources, std::move(*listeners));
+    auto worker = Worker::make(parts.options, *parts.shared, std::move(*listeners));
     if (!worker) {
       return std::unexpected(worker.error());
     }
     parts.workers.push_back(std::move(*worker));
   }
   for (const Endpoint& endpoint : parts.endpoints) {
-    parts.addresses.push_back(to_text(endpoint));
+    const bool is_plain = parts.addresses.size() < options.listen.size();
+    (is_plain ? parts.addresses : parts.tls_addresses).push_back(to_text(endpoint));
   }
   for (unsigned i = 0; i < options.threads; ++i) {
     auto thread = start_thread(*parts.workers[i], i);
@@ -171,8 +190,24 @@ const std::vector<std::string>& Server::addresses() const {
   return parts_->addresses;
 }
 
+const std::vector<std::string>& Server::tls_addresses() const {
+  return parts_->tls_addresses;
+}
+
+void Server::set_certificates(DeviceCertificates::Table table) {
+  parts_->certificates.set(std::move(table));
+}
+
 SubjectCounts Server::subject_queries() const {
   SubjectCounts sum;
+  for (const auto& worker : parts_->workers) {
+    worker->subjects().add_into(sum);
+  }
+  return sum;
+}
+
+AskedReport Server::asked() const {
+  AskedReport sum;
   for (const auto& worker : parts_->workers) {
     worker->subjects().add_into(sum);
   }

@@ -5,13 +5,16 @@
 // Each worker is a thread with its own listening sockets (SO_REUSEPORT), its own epoll and its own
 // connections; workers share the snapshot, the count of connections per source, nothing else. There
 // is no thread per connection. Answers leave in the order of the queries, many in one write, a
-// large body straight from the snapshot's memory.
+// large body straight from the snapshot's memory; only what is looked up elsewhere comes when it
+// is known (RFC 7766 section 6.2.1.1). A transfer is made piece by piece as its client takes it, a
+// piece per turn, so that others do not wait for it.
 //
 // Memory is bounded whatever clients do:
-//   per connection             ~0.3 kB (8,900 idle ones: 1.6 MB)
+//   per connection             ~0.3 kB (8,900 idle ones: 1.6 MB), with TLS ~20 kB
 //   per connection that waits for its client to read: one OutputQueue, ~40 kB; bodies are not
 //   copied
-//     but shared with the snapshot, which lives until its last answer is sent
+//     but shared with the snapshot, which lives until its last answer is sent; of a transfer one
+//     piece of kStreamPartSize; of what was looked up elsewhere pipeline_max answers
 //   received, not yet answered: input_bytes_max in all
 //   per worker                 ~0.1 MB and up to 64 spare output queues
 //   in the kernel, per connection whose client does not read: kernel_unsent_bytes_max and its
@@ -33,9 +36,11 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/dns/service.h"
 #include "controlplane/dns/snapshot_slot.h"
 #include "controlplane/dns/statistics.h"
 #include "controlplane/dns/subject_queries.h"
+#include "controlplane/dns/tls.h"
 #include "zones/answer/identity.h"
 #include "zones/base/error.h"
 #include "zones/cookie/cookie.h"
@@ -46,6 +51,11 @@ struct ServerOptions {
   using Milliseconds = std::chrono::milliseconds;
 
   std::vector<std::string> listen = {"127.0.0.1:5300", "[::1]:5300"};  // port 0: any free port
+  // The same over TLS; what it needs is in `tls`.
+  std::vector<std::string> listen_tls{};
+  TlsOptions tls{};
+  // TLS must be agreed on within this time.
+  Milliseconds handshake_timeout{5'000};
   unsigned threads = 1;
   size_t connections_max = 10'000;
   size_t connections_per_source_max = 512;  // an IPv6 source is a /64
@@ -66,6 +76,10 @@ struct ServerOptions {
   // Cookies are answered when there are secrets: the data plane's, so that what TCP gives is good
   // over UDP.
   std::optional<cookie::Secrets> cookie_secrets{};
+  // A query that is being looked up elsewhere keeps its connection open for this time; the lookup
+  // itself gives up long before.
+  Milliseconds forward_timeout{30'000};
+  Services services{};
 };
 
 // Thread-safe after start().
@@ -80,10 +94,14 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Where it listens, in the order of options.listen, with the ports that the system chose.
+  // Where it listens, in the order of the options, with the ports that the system chose.
   const std::vector<std::string>& addresses() const;
+  const std::vector<std::string>& tls_addresses() const;
+  // What devices must show over TLS from now on; one that shows another is as good as a stranger.
+  void set_certificates(DeviceCertificates::Table table);
   Statistics statistics() const;
   SubjectCounts subject_queries() const;
+  AskedReport asked() const;
 
  private:
   struct Parts;

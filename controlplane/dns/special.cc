@@ -20,6 +20,8 @@ constexpr unsigned kOpcodeShift = 11;
 constexpr unsigned kOpcodeQuery = 0;
 constexpr unsigned kOpcodeNotify = 4;
 constexpr unsigned kOpcodeUpdate = 5;
+constexpr uint16_t kMetaTypeFirst = 249;  // TKEY, TSIG, IXFR, AXFR, MAILB, MAILA
+constexpr uint16_t kMetaTypeLast = 254;
 constexpr uint16_t kTypeIxfr = 251;
 constexpr uint16_t kClassAny = 255;
 constexpr uint16_t kTsigErrorBadKey = 17;
@@ -184,8 +186,9 @@ class ReplyWriter {
     const unsigned kept =
         asked.read.flags & (wire::flag::opcode_mask | wire::flag::rd | wire::flag::cd);
     const size_t question_end = asked.read.question_end;
+    const unsigned available = asked.parsed == nullptr ? 0 : asked.parsed->subject_flags;
     writer_.bytes(asked.message.first(2));
-    writer_.u16(static_cast<uint16_t>(wire::flag::qr | kept |
+    writer_.u16(static_cast<uint16_t>(wire::flag::qr | kept | available |
                                       (answer::rcode_of(outcome) & wire::flag::rcode_mask)));
     writer_.u16(question_end == 0 ? 0 : 1);
     writer_.u16(0);
@@ -269,6 +272,7 @@ SpecialReply ask_for_soa(const SpecialQuery& query, const Message& asked, Mutabl
   answer::Reply reply =
       answer::answer(query.snapshot, soa.written(), query.subject, query.limits, parsed, scratch);
   parsed.wants_nsid = query.parsed.wants_nsid;
+  parsed.wants_keepalive = query.parsed.wants_keepalive;
   parsed.cookie = query.parsed.cookie;
   parsed.server_cookie = query.parsed.server_cookie;
   const bool too_large =
@@ -373,7 +377,8 @@ SpecialReply answer_special(const SpecialQuery& query, MutableBytes out) {
   if (asked.qtype == kTypeIxfr) {
     return answer_ixfr(query, asked, out);
   }
-  return bare(query, asked, Outcome::notimp_type, out);
+  const bool is_meta = asked.qtype >= kMetaTypeFirst && asked.qtype <= kMetaTypeLast;
+  return bare(query, asked, is_meta ? Outcome::notimp_type : Outcome::forwarded, out);
 }
 
 size_t write_bare_reply(Bytes message, uint16_t rcode, MutableBytes out) {

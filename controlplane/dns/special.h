@@ -12,6 +12,7 @@
 //                over UDP always, "come over TCP" to who is behind; over TCP to who is up to date.
 //                REFUSED for any other zone, whether it exists or not
 //   AXFR         NOTIMP; over UDP it is not defined (RFC 5936 section 4.2)
+//   a name of others, for a source that may have it looked up: SERVFAIL, as nobody does it
 //   UPDATE, other opcodes and meta types   NOTIMP (RFC 2136 section 2.2)
 //
 // A malformed one gets FORMERR, one with an unknown EDNS version BADVERS.

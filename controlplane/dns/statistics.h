@@ -32,14 +32,22 @@ namespace merlon::dns {
   X(limit_source, "the source had connections_per_source_max connections open")               \
   X(limit_input, "incomplete queries of all clients together exceeded input_bytes_max")       \
   X(no_room, "an answer did not fit a message: a bug in the snapshot or the server")          \
+  X(handshake_timeout, "TLS was not agreed on within the handshake timeout")                  \
+  X(tls_failed, "the client spoke no TLS, or not one we speak, or broke it")                  \
   X(setup_failed, "the operating system refused to watch the connection")                     \
   X(server_stopped, "the server was stopped")
 
 #define MERLON_DNS_COUNTERS(X)                                                             \
   X(connections_accepted, "connections accepted, with those closed at once by a limit")    \
   X(accept_errors, "connections that could not be accepted, e.g. for want of descriptors") \
+  X(tls_handshakes, "TLS handshakes that were completed")                                  \
+  X(tls_resumed, "of those, resumed from a ticket")                                        \
+  X(tls_other_certificate, "queries of devices that did not show their certificate")       \
   X(queries, "complete messages received")                                                 \
   X(answers, "answers queued")                                                             \
+  X(streams, "of the answers, those made piece by piece: transfers")                       \
+  X(stream_pieces, "pieces of them")                                                       \
+  X(answers_too_late, "answers from elsewhere whose client was gone")                      \
   X(bytes_received, "bytes received, length prefixes included")                            \
   X(bytes_sent, "bytes that the sockets took, length prefixes included")                   \
   X(writes, "write calls that took at least one byte")                                     \

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "controlplane/dns/service.h"
 #include "controlplane/dns/snapshot_slot.h"
 #include "zones/answer/identity.h"
 #include "zones/base/error.h"
@@ -30,6 +31,7 @@ struct UdpProxyOptions {
   answer::Identity identity{};  // answers NSID and CHAOS questions; says nothing by default
   // The data plane's, so that its cookies are good here; none: the COOKIE option is left out.
   std::optional<cookie::Secrets> cookie_secrets{};
+  Services services{};
 };
 
 // Why a message on the socket, or its answer, is lost. One list: enum, name, explanation, counter.
@@ -37,6 +39,8 @@ struct UdpProxyOptions {
   X(queries, "queries taken")                                                      \
   X(answers, "answers handed to a data plane")                                     \
   X(special, "of the answers, those to signed queries, opcodes, transfers, ..")    \
+  X(forwarded, "queries handed to be looked up elsewhere")                         \
+  X(too_late, "answers from elsewhere whose data plane was gone")                  \
   X(silent, "queries whose source or form gets no answer")                         \
   X(no_snapshot, "SERVFAIL: no snapshot is loaded yet")                            \
   X(malformed, "messages without a good PROXYv2 header, unique id and DNS header") \

@@ -17,6 +17,8 @@ namespace {
 
 constexpr int kEventsPerWait = 256;
 constexpr int kAcceptsPerTurn = 64;
+// A handshake takes up to a millisecond.
+constexpr unsigned kHandshakesPerRound = 8;
 // An idle worker looks up this often, to let go of a snapshot that was replaced.
 constexpr int kIdleWaitMs = 1000;
 // After an accept that failed for want of descriptors or memory.
@@ -50,28 +52,32 @@ bool concerns_one_connection(int error_number) {
 
 }  // namespace
 
-Worker::Worker(const ServerOptions& options, const SnapshotSlot& snapshots, SourceTable& sources)
-    : context_(options, snapshots), sources_(sources) {}
+Worker::Worker(const ServerOptions& options, const Shared& shared) : context_(options, shared) {}
 
-Worker::~Worker() = default;
+// Who still looks something up for it, keeps the inbox and drops the answer there.
+Worker::~Worker() {
+  context_.inbox->close();
+}
 
-Result<std::unique_ptr<Worker>> Worker::make(const ServerOptions& options,
-                                             const SnapshotSlot& snapshots, SourceTable& sources,
-                                             std::vector<Fd> listeners) {
-  std::unique_ptr<Worker> worker(new Worker(options, snapshots, sources));
+Result<std::unique_ptr<Worker>> Worker::make(const ServerOptions& options, const Shared& shared,
+                                             std::vector<ListeningSocket> listeners) {
+  std::unique_ptr<Worker> worker(new Worker(options, shared));
   worker->epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   worker->wake_ = Fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!worker->epoll_.valid() || !worker->wake_.valid()) {
+  if (!worker->epoll_.valid() || !worker->wake_.valid() || !worker->context_.inbox->valid()) {
     return fail_errno("start a DNS worker", errno);
   }
   if (auto watched = worker->watch(worker->wake_.get(), EPOLLIN); !watched) {
     return std::unexpected(watched.error());
   }
-  for (Fd& fd : listeners) {
-    if (auto watched = worker->watch(fd.get(), EPOLLIN); !watched) {
+  if (auto watched = worker->watch(worker->context_.inbox->fd(), EPOLLIN); !watched) {
+    return std::unexpected(watched.error());
+  }
+  for (ListeningSocket& listener : listeners) {
+    if (auto watched = worker->watch(listener.fd.get(), EPOLLIN); !watched) {
       return std::unexpected(watched.error());
     }
-    worker->listeners_.push_back({std::move(fd), 0});
+    worker->listeners_.push_back({std::move(listener), 0});
   }
   return worker;
 }
@@ -98,6 +104,10 @@ void Worker::run() {
   while (!stop_.load(std::memory_order_acquire)) {
     const int count = epoll_wait(epoll_.get(), events.data(), kEventsPerWait, wait_ms());
     context_.now_ms = read_clock_ms();
+    context_.handshakes_left = kHandshakesPerRound;
+    if (context_.shared.tls != nullptr) {
+      context_.shared.tls->look(context_.now_ms);
+    }
     if (context_.snapshots.refresh()) {
       context_.counters.add(Counter::snapshot_changes);
     }
@@ -139,9 +149,28 @@ void Worker::handle_event(int fd, uint32_t events) {
     }
     return;
   }
+  if (fd == context_.inbox->fd()) {
+    take_late_answers();
+    return;
+  }
   for (Listener& listener : listeners_) {
-    if (listener.fd.get() == fd) {
+    if (listener.socket.fd.get() == fd) {
       accept_some(listener);
+    }
+  }
+}
+
+void Worker::take_late_answers() {
+  for (const LateAnswer& late : context_.inbox->take()) {
+    const size_t index = static_cast<size_t>(late.fd);
+    Connection* const connection = index < by_fd_.size() ? by_fd_[index].get() : nullptr;
+    if (connection == nullptr || connection->number() != late.number) {
+      context_.counters.add(Counter::answers_too_late);
+      continue;
+    }
+    connection->take_late(context_, late);
+    if (!connection->in_line) {
+      give_turn(*connection);
     }
   }
 }
@@ -150,10 +179,10 @@ void Worker::accept_some(Listener& listener) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
-    Fd fd(accept4(listener.fd.get(), reinterpret_cast<sockaddr*>(&peer), &size,
+    Fd fd(accept4(listener.socket.fd.get(), reinterpret_cast<sockaddr*>(&peer), &size,
                   SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd.valid()) {
-      adopt(std::move(fd), endpoint_of(peer).address);
+      adopt(std::move(fd), endpoint_of(peer), listener.socket.security);
       continue;
     }
     if (errno == EAGAIN) {
@@ -170,8 +199,8 @@ void Worker::accept_some(Listener& listener) {
 // The client waits in the backlog meanwhile; trying at once would only spin.
 void Worker::pause(Listener& listener) {
   epoll_event none{};
-  none.data.fd = listener.fd.get();
-  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener.fd.get(), &none);
+  none.data.fd = listener.socket.fd.get();
+  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener.socket.fd.get(), &none);
   listener.paused_until_ms = context_.now_ms + kAcceptPauseMs;
   listener_paused_ = true;
 }
@@ -191,13 +220,14 @@ void Worker::resume_listeners() {
     }
     epoll_event readable{};
     readable.events = EPOLLIN;
-    readable.data.fd = listener.fd.get();
-    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener.fd.get(), &readable);
+    readable.data.fd = listener.socket.fd.get();
+    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener.socket.fd.get(), &readable);
     listener.paused_until_ms = 0;
   }
 }
 
-void Worker::adopt(Fd fd, const address::Address& source) {
+void Worker::adopt(Fd fd, const Endpoint& peer, Security security) {
+  const address::Address& source = peer.address;
   context_.counters.add(Counter::connections_accepted);
   const SnapshotPointer& snapshot = context_.snapshots.snapshot();
   if (snapshot == nullptr) {
@@ -209,7 +239,7 @@ void Worker::adopt(Fd fd, const address::Address& source) {
     context_.counters.add(CloseReason::ignored_source);
     return;
   }
-  const SourceTable::Admission admission = sources_.admit(source);
+  const SourceTable::Admission admission = context_.shared.sources.admit(source);
   if (admission != SourceTable::Admission::admitted) {
     context_.counters.add(admission == SourceTable::Admission::total_full
                               ? CloseReason::limit_total
@@ -221,9 +251,14 @@ void Worker::adopt(Fd fd, const address::Address& source) {
   if (index >= by_fd_.size()) {
     by_fd_.resize(std::max(index + 1, by_fd_.size() * 2));
   }
-  by_fd_[index] = std::make_unique<Connection>(std::move(fd), source, context_.now_ms);
+  std::unique_ptr<TlsSession> tls;
+  if (security == Security::tls) {
+    tls = TlsSession::make(context_.shared.tls->current(), number);
+  }
+  const bool is_made = security == Security::plain || tls != nullptr;
+  by_fd_[index] = std::make_unique<Connection>(std::move(fd), peer, std::move(tls), context_);
   Connection& connection = *by_fd_[index];
-  if (!watch(number, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)) {
+  if (!is_made || !watch(number, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)) {
     close(connection, CloseReason::setup_failed);
     return;
   }
@@ -256,7 +291,7 @@ void Worker::look_at(Connection& connection) {
 
 void Worker::close(Connection& connection, CloseReason reason) {
   timers_.remove(connection);
-  sources_.release(connection.source());
+  context_.shared.sources.release(connection.source());
   connection.release(context_, reason);
   by_fd_[static_cast<size_t>(connection.fd())].reset();  // closes the descriptor, epoll forgets it
 }

@@ -10,17 +10,22 @@
 
 #include "controlplane/dns/connection.h"
 #include "controlplane/dns/socket.h"
-#include "controlplane/dns/source_table.h"
 #include "controlplane/dns/timer_wheel.h"
 
 namespace merlon::dns {
 
+enum class Security : uint8_t { plain, tls };
+
+struct ListeningSocket {
+  Fd fd;
+  Security security = Security::plain;
+};
+
 class Worker {
  public:
   // Errors: io.
-  static Result<std::unique_ptr<Worker>> make(const ServerOptions& options,
-                                              const SnapshotSlot& snapshots, SourceTable& sources,
-                                              std::vector<Fd> listeners);
+  static Result<std::unique_ptr<Worker>> make(const ServerOptions& options, const Shared& shared,
+                                              std::vector<ListeningSocket> listeners);
   ~Worker();
 
   void run();   // until stop(); closes all connections before it returns
@@ -30,24 +35,24 @@ class Worker {
 
  private:
   struct Listener {
-    Fd fd;
+    ListeningSocket socket;
     uint64_t paused_until_ms = 0;  // 0: not paused
   };
 
-  Worker(const ServerOptions& options, const SnapshotSlot& snapshots, SourceTable& sources);
+  Worker(const ServerOptions& options, const Shared& shared);
   Status watch(int fd, uint32_t events);
   int wait_ms() const;
   void handle_event(int fd, uint32_t events);
   void accept_some(Listener& listener);
   void pause(Listener& listener);
   void resume_listeners();
-  void adopt(Fd fd, const address::Address& source);
+  void adopt(Fd fd, const Endpoint& peer, Security security);
+  void take_late_answers();
   void give_turn(Connection& connection);
   void look_at(Connection& connection);
   void close(Connection& connection, CloseReason reason);
 
   WorkerContext context_;
-  SourceTable& sources_;
   Fd epoll_;
   Fd wake_;
   std::atomic<bool> stop_{false};

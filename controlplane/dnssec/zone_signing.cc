@@ -9,6 +9,8 @@
 #include <optional>
 #include <thread>
 
+#include "controlplane/compile/zonemd.h"
+#include "controlplane/dnssec/canonical.h"
 #include "controlplane/dnssec/denial.h"
 #include "zones/wire/wire.h"
 
@@ -57,6 +59,7 @@ class Work {
   Status add_apex_records();
   Status add_denial();
   Status sign_all();
+  Status settle_digest();
   const ZoneSigned& result() const { return result_; }
 
  private:
@@ -88,6 +91,7 @@ class Work {
   std::vector<size_t> for_zone_;
   std::vector<size_t> for_keys_;
   std::vector<size_t> for_cds_;
+  bool is_digest_announced_ = false;
   ZoneSigned result_;
 };
 
@@ -268,6 +272,7 @@ std::span<const size_t> Work::keys_for(uint16_t rrtype) const {
 }
 
 Status Work::sign_all() {
+  is_digest_announced_ = compile::is_zonemd_announced(zone_);
   std::vector<Target> targets;
   const auto flush = [&](size_t limit) -> Status {
     if (targets.size() < limit || targets.empty()) {
@@ -279,7 +284,8 @@ Status Work::sign_all() {
   };
   for (size_t i = 0; i < zone_.node_count(); ++i) {
     for (const ZoneBuilder::Rrset& rrset : zone_.rrsets_of(i)) {
-      if (is_signed(i, rrset.type)) {
+      const bool waits = i == kApex && rrset.type == type::zonemd && is_digest_announced_;
+      if (is_signed(i, rrset.type) && !waits) {
         targets.push_back({static_cast<uint32_t>(i), rrset.type});
       }
     }
@@ -293,7 +299,22 @@ Status Work::sign_all() {
       return done;
     }
   }
-  return flush(0);
+  if (auto done = flush(0); !done) {
+    return done;
+  }
+  return settle_digest();
+}
+
+// The digest covers all other signatures, so it comes last, and then its own.
+Status Work::settle_digest() {
+  if (!is_digest_announced_) {
+    return {};
+  }
+  if (auto done = compile::settle_zonemd(zone_, fold_names_in_data); !done) {
+    return done;
+  }
+  const Target targets[] = {{.index = kApex, .type = type::zonemd}};
+  return sign_window(targets);
 }
 
 Status Work::sign_window(std::span<const Target> targets) {

@@ -516,17 +516,12 @@ std::vector<Composed> compose_all(const Universe& universe, std::span<const Sele
               [&](size_t i) { plans[i] = sweeping::make_plan(*distinct.selections[i], common); });
   std::vector<bool> wanted(universe.class_count());
   for (const Plan& plan : plans) {
-    if (!plan.cut) {
-      continue;
-    }
-    for (const Take& take : plan.takes(universe)) {
-      if (take.narrow && take.score == plan.boundary_score) {
-        wanted[take.class_number] = true;
-      }
+    for (const uint32_t number : plan.boundary_classes) {
+      wanted[number] = true;
     }
   }
   const sweeping::Histogram histogram(common, std::move(wanted), options.threads);
-  in_parallel(count, options.threads, [&](size_t i) { histogram.set_limits(plans[i], universe); });
+  in_parallel(count, options.threads, [&](size_t i) { histogram.set_limits(plans[i]); });
   std::vector<Composed> made(count);
   in_parallel((count + kGroupSize - 1) / kGroupSize, options.threads, [&](size_t i) {
     const size_t first = i * kGroupSize;

@@ -228,7 +228,8 @@ Plan make_plan(const Selection& selection, const Common& common) {
   std::vector<Weighed> weighed;
   uint64_t total = 0;
   const OwnCounts own(plan);
-  for (const Take& take : plan.takes(common.universe)) {
+  const std::vector<Take> takes = plan.takes(common.universe);
+  for (const Take& take : takes) {
     if (take.narrow) {
       weighed.push_back({take.score, own.left_of(take.class_number, common)});
       total = std::min(UINT64_MAX / 4, total + weighed.back().addresses);
@@ -251,6 +252,11 @@ Plan make_plan(const Selection& selection, const Common& common) {
       break;
     }
     room -= group;
+  }
+  for (const Take& take : takes) {
+    if (take.narrow && take.score == plan.boundary_score) {
+      plan.boundary_classes.push_back(take.class_number);
+    }
   }
   return plan;
 }
@@ -308,18 +314,15 @@ void Histogram::count(const Common& common, std::vector<uint32_t>& counts, unsig
   for_each_part(share(common.universe.ranges6()), common.specials6, plain, skip);
 }
 
-void Histogram::set_limits(Plan& plan, const Universe& universe) const {
+void Histogram::set_limits(Plan& plan) const {
   if (!plan.cut) {
     return;
   }
   std::vector<uint64_t> sums(size_t{1} << bucket_bits_);
-  std::vector<bool> at_boundary(universe.class_count());
-  for (const Take& take : plan.takes(universe)) {
-    if (!take.narrow || take.score != plan.boundary_score) {
-      continue;
-    }
-    at_boundary[take.class_number] = true;
-    const uint32_t* row = &counts_[size_t{row_of_class_[take.class_number]} << bucket_bits_];
+  std::vector<bool> at_boundary(row_of_class_.size());
+  for (const uint32_t number : plan.boundary_classes) {
+    at_boundary[number] = true;
+    const uint32_t* row = &counts_[size_t{row_of_class_[number]} << bucket_bits_];
     for (size_t bucket = 0; bucket < sums.size(); ++bucket) {
       sums[bucket] += row[bucket];
     }

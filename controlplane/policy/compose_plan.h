@@ -109,7 +109,8 @@ struct Plan {
 
   bool cut = false;
   uint32_t boundary_score = 0;  // classes above stay whole, classes below fall off
-  uint64_t room = 0;            // addresses of the boundary's classes
+  std::vector<uint32_t> boundary_classes{};
+  uint64_t room = 0;  // addresses of the boundary's classes
   uint64_t limit_low = 0;
   uint64_t limit_high = 0;
   uint64_t rest = 0;
@@ -125,7 +126,7 @@ class Histogram {
   Histogram(const Common& common, std::vector<bool> wanted, unsigned threads);
 
   // Sets the limits of a plan that is cut.
-  void set_limits(Plan& plan, const Universe& universe) const;
+  void set_limits(Plan& plan) const;
 
  private:
   static constexpr uint32_t kNotWanted = UINT32_MAX;

@@ -28,7 +28,8 @@
 namespace merlon::policy {
 
 inline constexpr std::string_view kBasicList = "basic";
-inline constexpr std::string_view kRpzLabel = "rpz";  // <policy>.rpz.<account>.<suffix>
+inline constexpr std::string_view kCatalogLabel = "catalog";  // <device>.catalog.<account>.<suffix>
+inline constexpr std::string_view kRpzLabel = "rpz";          // <policy>.rpz.<account>.<suffix>
 // What the zone's own NS and SOA records name. A list there would make its entries our name server.
 inline constexpr std::string_view kNameServerLabel = "ns1";
 inline constexpr std::string_view kMailboxLabel = "hostmaster";

@@ -17,6 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kPartialMark = ".partial-";
+// What a build wrote last is read by the data plane at once; of a cold start's gigabytes the rest
+// would push out everything else.
+constexpr uint64_t kCachedBytesMax = 256 << 20;
 
 // Calls use(path) for each file of a folder.
 template <class Use>
@@ -77,20 +80,26 @@ Result<Publisher> Publisher::open(const std::string& path, const snapshot::Signi
 bool Publisher::is_whole(const snapshot::ManifestSegment& segment) {
   const std::string path = directory_.segment_path(segment.hash);
   const auto mark = mark_of(path);
-  const auto known = verified_.find(segment.hash);
-  if (mark && known != verified_.end() && known->second == *mark) {
-    return true;
-  }
-  if (mark && static_cast<uint64_t>(mark->size) == segment.size_bytes) {
-    // Of an earlier process, or touched since.
-    const auto content = read_file(path, segment.size_bytes);
-    if (content && snapshot::ContentHash::of(*content) == segment.hash) {
-      verified_[segment.hash] = *mark;
+  {
+    const std::lock_guard lock(*mutex_);
+    const auto known = verified_.find(segment.hash);
+    if (mark && known != verified_.end() && known->second == *mark) {
       return true;
     }
   }
-  verified_.erase(segment.hash);
-  return false;
+  bool whole = false;
+  if (mark && static_cast<uint64_t>(mark->size) == segment.size_bytes) {
+    // Of an earlier process, or touched since.
+    const auto content = read_file(path, segment.size_bytes);
+    whole = content && snapshot::ContentHash::of(*content) == segment.hash;
+  }
+  const std::lock_guard lock(*mutex_);
+  if (whole) {
+    verified_[segment.hash] = *mark;
+  } else {
+    verified_.erase(segment.hash);
+  }
+  return whole;
 }
 
 void Publisher::trust(std::span<const snapshot::ManifestSegment> segments) {
@@ -123,19 +132,47 @@ Status Publisher::store(const std::vector<SegmentFile>& segments, Written& writt
       ++written.segments_reused;
       continue;
     }
-    const std::string path = directory_.segment_path(hash);
-    if (auto done = write_file_whole(path, segment.bytes); !done) {
+    if (auto done = store_one(segment); !done) {
       return done;
     }
+    ++written.segments_written;
+  }
+  return {};
+}
+
+Status Publisher::store_one(const SegmentFile& segment) {
+  const snapshot::ContentHash& hash = segment.listed.hash;
+  const std::string path = directory_.segment_path(hash);
+  if (auto done = write_file_whole(path, segment.bytes); !done) {
+    return done;
+  }
+  const auto mark = mark_of(path);
+  {
+    const std::lock_guard lock(*mutex_);
     unsynced_.push_back(path);
-    if (const auto mark = mark_of(path)) {
+    if (mark) {
       verified_[hash] = *mark;
     }
     // Until a manifest says more; so it goes when none ever does.
     last_use_.try_emplace(hash, newest_ ? newest_->generation + 1 : 1);
-    ++written.segments_written;
   }
+  note_cached(path, segment.bytes.size());
   return {};
+}
+
+void Publisher::note_cached(const std::string& path, uint64_t size) {
+  std::vector<std::string> dropped;
+  {
+    const std::lock_guard lock(*mutex_);
+    cached_.emplace_back(path, size);
+    cached_bytes_ += size;
+    while (cached_bytes_ > kCachedBytesMax) {
+      dropped.push_back(std::move(cached_.front().first));
+      cached_bytes_ -= cached_.front().second;
+      cached_.pop_front();
+    }
+  }
+  std::ranges::for_each(dropped, forget_cached);
 }
 
 const std::vector<snapshot::ManifestSegment>* Publisher::in_force(uint64_t current) {
@@ -171,6 +208,8 @@ Result<Written> Publisher::write(const std::vector<SegmentFile>& segments, int64
     return std::unexpected(done.error());
   }
   unsynced_.clear();
+  cached_.clear();
+  cached_bytes_ = 0;
   if (current) {
     const auto* known = in_force(*current);
     if (known != nullptr && *known == manifest.segments) {

@@ -8,15 +8,20 @@
 // segments it has seen whole (`holds`), and a new generation names those by hash: nothing of them
 // is read, written or even looked at. audit() looks at all of them, and forgets those that are
 // damaged; whoever is told so gives their bytes to the next write().
-// One publisher per directory. Not thread-safe: the coordinator calls it from one thread at a time.
+// One publisher per directory. Not thread-safe, but for store() and holds(): the coordinator calls
+// the rest from one thread at a time.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "zones/base/bytes.h"
@@ -60,7 +65,10 @@ class Publisher {
   const snapshot::PublicKey& public_key() const { return key_.public_key; }
 
   // Whether the segment is on disk and was whole when this process last saw it.
-  bool holds(const snapshot::ContentHash& hash) const { return verified_.contains(hash); }
+  bool holds(const snapshot::ContentHash& hash) const {
+    const std::lock_guard lock(*mutex_);
+    return verified_.contains(hash);
+  }
   // The caller has read all of these from disk and found them whole.
   void trust(std::span<const snapshot::ManifestSegment> segments);
   // Looks at every one of these files, reads those that changed since this process saw them whole,
@@ -68,7 +76,8 @@ class Publisher {
   size_t audit(std::span<const snapshot::ManifestSegment> segments);
 
   // Writes segments that a generation will need, before it is known what else it has: so their
-  // bytes need not be kept. They are held from then on; write() makes them safe.
+  // bytes need not be kept. They are held from then on; write() makes them safe. May be called by
+  // several threads at once, each with its own `written`.
   Status store(const std::vector<SegmentFile>& segments, Written& written);
   // Writes segments and manifest of a new generation; `current` is not touched. When the segments
   // equal those of the generation in force, writes only those whose files are missing or damaged,
@@ -90,6 +99,9 @@ class Publisher {
   Publisher(const std::string& path, const snapshot::SigningKey& key,
             const PublisherOptions& options)
       : directory_(path), key_(key), options_(options) {}
+  Status store_one(const SegmentFile& segment);
+  // Of what one build writes only the newest part stays in the page cache.
+  void note_cached(const std::string& path, uint64_t size);
   // Whether the file is there and whole; remembers it.
   bool is_whole(const snapshot::ManifestSegment& segment);
   // The segments of the generation in force, as far as they are known; nullptr: unknown.
@@ -102,6 +114,10 @@ class Publisher {
   snapshot::Directory directory_;
   snapshot::SigningKey key_;
   PublisherOptions options_;
+  // Of what store() touches: verified_, unsynced_, cached_, last_use_.
+  std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
+  std::deque<std::pair<std::string, uint64_t>> cached_;  // written last, with their sizes
+  uint64_t cached_bytes_ = 0;
   // Segments that this process wrote or read back whole, with the file as it was then.
   std::unordered_map<snapshot::ContentHash, FileMark, snapshot::ContentHashHasher> verified_;
   std::vector<std::string> unsynced_;  // files that store() wrote

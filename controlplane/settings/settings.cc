@@ -22,7 +22,14 @@ constexpr settings::Option kOptions[] = {
     {"slow_path_socket", Kind::text, "\"/run/merlon/slowpath.sock\"", 0, 0,
      "Unix socket for the data plane's UDP queries that it does not answer itself; empty: none"},
     {"dns_listen", Kind::text_list, R"(["127.0.0.1:5300", "[::1]:5300"])", 0, 0,
-     "TCP addresses to answer DNS on"},
+     "TCP addresses to answer DNS on, e.g. port 53 and 5353 for networks that block 53"},
+    {"dot_listen", Kind::text_list, "[]", 0, 0,
+     "addresses to answer DNS over TLS on, e.g. \"[::]:853\"; needs the two files below"},
+    {"tls_certificate_file", Kind::text, "\"\"", 0, 0,
+     "PEM, the chain of the server's certificate; looked at every second for a new one"},
+    {"tls_key_file", Kind::text, "\"\"", 0, 0, "PEM, the key of that certificate"},
+    {"tls_client_ca_file", Kind::text, "\"\"", 0, 0,
+     "PEM, who may have issued clients' certificates; empty: anybody, the device names its own"},
     {"dns_threads", Kind::number, "1", 1, 256, "threads that serve DNS over TCP"},
     {"ttl_s", Kind::number, "900", 1, 86400, "TTL of list records in seconds"},
     {"negative_ttl_s", Kind::number, "60", 1, 86400, "TTL of negative answers in seconds"},
@@ -35,6 +42,11 @@ constexpr settings::Option kOptions[] = {
     {"test_address4", Kind::text, "\"192.0.2.1\"", 0, 0, "an address that every list carries"},
     {"test_address6", Kind::text, "\"2001:db8::1\"", 0, 0,
      "an address that every list with IPv6 carries"},
+    {"https_listen", Kind::text_list, "[]", 0, 0,
+     "addresses for zone files and the REST API over HTTPS, e.g. \"[::]:443\"; needs "
+     "tls_certificate_file and tls_key_file, which are read at the start"},
+    {"api_token_file", Kind::text, "\"\"", 0, 0,
+     "the token for the REST API over HTTPS, made at the first start; empty: not offered there"},
     {"generations_kept", Kind::number, "32", 2, 100'000, "snapshots to keep for rollback"},
     {"contact", Kind::text, "\"\"", 0, 0,
      "e-mail or URL for the User-Agent of feed fetches; some publishers require one"},
@@ -98,7 +110,23 @@ Result<Settings> load_settings(const std::string& path) {
   result.dataplane_socket = section->text("dataplane_socket");
   result.slow_path_socket = section->text("slow_path_socket");
   result.dns_listen = section->text_list("dns_listen");
+  result.dot_listen = section->text_list("dot_listen");
+  result.tls_certificate_file = section->text("tls_certificate_file");
+  result.tls_key_file = section->text("tls_key_file");
+  result.tls_client_ca_file = section->text("tls_client_ca_file");
+  if (!result.dot_listen.empty() &&
+      (result.tls_certificate_file.empty() || result.tls_key_file.empty())) {
+    return fail(ErrorCode::invalid_argument,
+                "{}: dot_listen needs tls_certificate_file and tls_key_file", path);
+  }
   result.dns_thread_count = static_cast<unsigned>(section->number("dns_threads"));
+  result.https_listen = section->text_list("https_listen");
+  result.api_token_file = section->text("api_token_file");
+  if (!result.https_listen.empty() &&
+      (result.tls_certificate_file.empty() || result.tls_key_file.empty())) {
+    return fail(ErrorCode::invalid_argument,
+                "{}: https_listen needs tls_certificate_file and tls_key_file", path);
+  }
   result.generations_kept = static_cast<size_t>(section->number("generations_kept"));
   result.contact = section->text("contact");
   result.identity = section->text("identity");

@@ -19,7 +19,13 @@ struct Settings {
   std::string dataplane_socket;
   std::string slow_path_socket;  // empty: none
   std::vector<std::string> dns_listen;
+  std::vector<std::string> dot_listen;  // empty: no DNS over TLS
+  std::string tls_certificate_file;
+  std::string tls_key_file;
+  std::string tls_client_ca_file;  // empty: any client certificate proves its key
   unsigned dns_thread_count = 1;
+  std::vector<std::string> https_listen;
+  std::string api_token_file;  // empty: no REST API over HTTPS
   size_t generations_kept = 32;
   std::string contact;
   std::string identity;            // NSID, id.server, hostname.bind; empty: not told
@@ -32,6 +38,7 @@ struct Settings {
   std::string snapshot_path() const { return state_directory + "/snapshots"; }
   std::string catalogue_path() const { return state_directory + "/catalogue"; }
   std::string zone_log_path() const { return state_directory + "/zones.log"; }
+  std::string journal_path() const { return state_directory + "/journal"; }
   std::string signing_key_path() const { return state_directory + "/manifest.key"; }
   std::string public_key_path() const { return state_directory + "/manifest.pub"; }
 };

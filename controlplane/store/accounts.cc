@@ -194,7 +194,7 @@ Status Store::remove_account(const std::string& name, const RemoveAccount& optio
     return impl_->database->failed(removed);
   }
   return impl_->commit(batch, {{.kind = Change::Kind::account, .account = account->number},
-                               {.kind = Change::Kind::devices}});
+                               {.kind = Change::Kind::devices, .account = account->number}});
 }
 
 Result<Account> Store::account(const std::string& name) const {

@@ -19,7 +19,7 @@ struct Change {
   enum class Kind : uint8_t {
     feed_set,         // `feed`: what it lists
     feed_definition,  // `feed`: added, replaced or removed
-    devices,          // who may ask
+    devices,          // of `account`: who may ask, and how
     account,          // `account`: added, replaced or removed, and then with all it had
     list,             // `list` of `account`: added, removed, or its entries
     policy,           // `policy` of `account`: added, replaced or removed

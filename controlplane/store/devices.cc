@@ -6,10 +6,16 @@
 namespace merlon::store {
 namespace {
 
+// Keys of the column: a name, and indexes that begin with what no name does.
 constexpr char kSourceKeyMark = '/';
+constexpr char kTokenKeyMark = '+';
 
 std::string source_key(const address::AnyPrefix& source) {
   return kSourceKeyMark + indicator_key(source);
+}
+
+std::string token_key(const std::string& digest) {
+  return kTokenKeyMark + digest;
 }
 
 std::string device_of_account(const Device& device) {
@@ -29,10 +35,26 @@ Status Store::Impl::check_source_free(const Device& device) const {
     return std::unexpected(owners.error());
   }
   for (size_t i = 0; i < keys.size(); ++i) {
-    if ((*owners)[i]) {
+    if ((*owners)[i] && *(*owners)[i] != device.name) {
       return fail(ErrorCode::conflict, "source {} belongs to device {}; remove it there first",
                   address::to_text(device.sources[i]), *(*owners)[i]);
     }
+  }
+  return {};
+}
+
+Status Store::Impl::check_dns_policy(const Device& device) const {
+  if (device.dns_policy.empty()) {
+    return {};
+  }
+  const auto policy = load_policy(device.account, device.dns_policy);
+  if (!policy && policy.error().code != ErrorCode::not_found) {
+    return std::unexpected(policy.error());
+  }
+  if (!policy || policy->kind != PolicyKind::dns) {
+    return fail(ErrorCode::invalid_argument,
+                "account {} has no DNS policy {}; `merlonctl policy list {}` shows what there is",
+                device.account, device.dns_policy, device.account);
   }
   return {};
 }
@@ -43,7 +65,7 @@ Result<Device> Store::Impl::load_device(const std::string& name,
   if (!text) {
     return std::unexpected(text.error());
   }
-  // What begins with '/' or '.' would be a source's or an account's entry.
+  // What begins with '/', '+' or '.' would be an entry of an index.
   if (!*text || name < "0") {
     return fail(ErrorCode::not_found, "there is no device {}", name);
   }
@@ -67,6 +89,9 @@ Status Store::Impl::put_device(rocksdb::WriteBatch& batch, const Device& device)
   for (size_t i = 0; put.ok() && i < device.sources.size(); ++i) {
     put = batch.Put(devices, source_key(device.sources[i]), slice(device.name));
   }
+  if (put.ok() && !device.token_digest.empty()) {
+    put = batch.Put(devices, token_key(device.token_digest), slice(device.name));
+  }
   return put.ok() ? Status{} : database->failed(put);
 }
 
@@ -78,6 +103,9 @@ Status Store::Impl::delete_device(rocksdb::WriteBatch& batch, const Device& devi
   }
   for (size_t i = 0; removed.ok() && i < device.sources.size(); ++i) {
     removed = batch.Delete(devices, source_key(device.sources[i]));
+  }
+  if (removed.ok() && !device.token_digest.empty()) {
+    removed = batch.Delete(devices, token_key(device.token_digest));
   }
   return removed.ok() ? Status{} : database->failed(removed);
 }
@@ -97,9 +125,12 @@ Result<Device> Store::add_device(Device device, int64_t now) {
   if (auto free = impl_->check_source_free(device); !free) {
     return in(fmt::format("add device {}", device.name), free.error());
   }
+  if (auto known = impl_->check_dns_policy(device); !known) {
+    return in(fmt::format("add device {}", device.name), known.error());
+  }
   rocksdb::WriteBatch batch;
   Impl::Numbers numbers = impl_->next;
-  std::vector<Change> changes{{.kind = Change::Kind::devices}};
+  std::vector<Change> changes;
   auto account = impl_->load_account(device.account);
   if (!account && account.error().code == ErrorCode::not_found) {
     Account made;
@@ -111,6 +142,7 @@ Result<Device> Store::add_device(Device device, int64_t now) {
   if (!account) {
     return in(fmt::format("add device {}", device.name), account.error());
   }
+  changes.push_back({.kind = Change::Kind::devices, .account = account->number});
   device.created = now;
   device.number = numbers.device++;
   device.account_number = account->number;
@@ -125,6 +157,66 @@ Result<Device> Store::add_device(Device device, int64_t now) {
   return device;
 }
 
+Result<Device> Store::replace_device(const Device& device) {
+  if (auto good = check_device(device); !good) {
+    return in("change device", good.error());
+  }
+  const std::string context = fmt::format("change device {}", device.name);
+  const std::lock_guard lock(impl_->writing);
+  const auto stored = impl_->load_device(device.name);
+  if (!stored) {
+    return in("change device", stored.error());
+  }
+  if (device.account != stored->account) {
+    return fail(ErrorCode::invalid_argument,
+                "{}: it is of account {}; remove it and add it to {} to move it", context,
+                stored->account, device.account);
+  }
+  Device made = device;
+  made.created = stored->created;
+  made.number = stored->number;
+  made.account_number = stored->account_number;
+  if (made == *stored) {
+    return made;
+  }
+  if (auto free = impl_->check_source_free(made); !free) {
+    return in(context, free.error());
+  }
+  if (auto known = impl_->check_dns_policy(made); !known) {
+    return in(context, known.error());
+  }
+  // What the index holds of it before goes first: a batch is applied in its order.
+  rocksdb::WriteBatch batch;
+  if (auto deleted = impl_->delete_device(batch, *stored); !deleted) {
+    return in(context, deleted.error());
+  }
+  if (auto put = impl_->put_device(batch, made); !put) {
+    return in(context, put.error());
+  }
+  if (auto written =
+          impl_->commit(batch, {{.kind = Change::Kind::devices, .account = made.account_number}});
+      !written) {
+    return std::unexpected(written.error());
+  }
+  return made;
+}
+
+Result<Device> Store::device(const std::string& name) const {
+  return impl_->load_device(name);
+}
+
+Result<Device> Store::device_by_token(const std::string& digest) const {
+  const View view(*impl_->database);
+  const auto name = impl_->database->get(Column::devices, token_key(digest), view.options());
+  if (!name) {
+    return std::unexpected(name.error());
+  }
+  if (!*name) {
+    return fail(ErrorCode::not_found, "no device has this token");
+  }
+  return impl_->load_device(**name, view.options());
+}
+
 Status Store::remove_device(const std::string& name) {
   const std::lock_guard lock(impl_->writing);
   const auto device = impl_->load_device(name);
@@ -135,7 +227,7 @@ Status Store::remove_device(const std::string& name) {
   if (auto deleted = impl_->delete_device(batch, *device); !deleted) {
     return deleted;
   }
-  return impl_->commit(batch, {{.kind = Change::Kind::devices}});
+  return impl_->commit(batch, {{.kind = Change::Kind::devices, .account = device->account_number}});
 }
 
 Result<std::vector<Device>> Store::devices() const {

@@ -128,8 +128,8 @@ Status Store::Impl::check_owned_name(const Account& account, const std::string& 
     return std::unexpected(!lists ? lists.error() : policies.error());
   }
   std::vector<std::string> names;
-  for (const std::string_view own :
-       {policy::kRpzLabel, policy::kNameServerLabel, policy::kMailboxLabel}) {
+  for (const std::string_view own : {policy::kCatalogLabel, policy::kRpzLabel,
+                                     policy::kNameServerLabel, policy::kMailboxLabel}) {
     names.emplace_back(own);
   }
   for (const CustomList& list : *lists) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstddef>
 #include <string_view>
 #include <type_traits>
@@ -148,6 +149,35 @@ bool parse_direction(std::string_view text, Direction& out) {
 
 bool parse_tier(std::string_view text, Tier& out) {
   return value_of(kTierNames, text, out);
+}
+
+std::optional<NotifyTarget> parse_notify_target(std::string_view text) {
+  NotifyTarget target;
+  const bool bracketed = text.starts_with('[');
+  const size_t colon = text.rfind(':');
+  const bool has_port = bracketed ? colon != std::string_view::npos && text[colon - 1] == ']'
+                                  : colon != std::string_view::npos && text.find(':') == colon;
+  std::string_view host = text.substr(0, has_port ? colon : text.size());
+  if (has_port) {
+    const std::string_view digits = text.substr(colon + 1);
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), target.port);
+    if (error != std::errc() || end != digits.data() + digits.size() || target.port == 0) {
+      return std::nullopt;
+    }
+  }
+  if (bracketed) {
+    if (!host.ends_with(']')) {
+      return std::nullopt;
+    }
+    host = host.substr(1, host.size() - 2);
+  }
+  const auto address = address::parse_address(host);
+  if (!address || (bracketed && address->family == address::Family::v4)) {
+    return std::nullopt;
+  }
+  target.address = *address;
+  return target;
 }
 
 }  // namespace merlon::store

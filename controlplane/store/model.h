@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -116,7 +118,17 @@ struct Device {
   std::vector<std::string> notify{};  // who is told of changes: addresses, with or without a port
   std::string certificate{};   // SHA-256 (lower-case hex) of the one it must show over TLS; "": any
   std::string token_digest{};  // SHA-256 (lower-case hex) of its token for zone files; "": none
+
+  bool operator==(const Device&) const = default;
 };
+
+// Where a device is told of changes.
+struct NotifyTarget {
+  address::Address address{};
+  uint16_t port = 53;
+};
+// "192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:5353"; nullopt: none of these.
+std::optional<NotifyTarget> parse_notify_target(std::string_view text);
 
 // An account: the devices, lists and policies of one customer. Its name is a DNS label, so its
 // names are <list>.<account>.<suffix> and <policy>.rpz.<account>.<suffix>.

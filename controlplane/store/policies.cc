@@ -164,6 +164,17 @@ Status Store::remove_policy(const std::string& account, const std::string& name)
   if (!policy) {
     return in("remove policy", policy.error());
   }
+  const auto devices = impl_->load_devices_of(policy->account_number);
+  if (!devices) {
+    return in("remove policy", devices.error());
+  }
+  for (const Device& device : *devices) {
+    if (device.dns_policy == name) {
+      return fail(ErrorCode::conflict,
+                  "remove policy {}: device {} recurses under it; give it another first", name,
+                  device.name);
+    }
+  }
   rocksdb::WriteBatch batch;
   const auto removed = batch.Delete(impl_->database->column(Column::policies),
                                     owned_key(policy->account_number, name));

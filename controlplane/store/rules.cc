@@ -13,7 +13,6 @@ namespace {
 constexpr size_t kLabelSizeMax = 40;  // leaves room for the number of a split list's part
 constexpr size_t kTitleSizeMax = 200;
 constexpr size_t kUrlSizeMax = 2048;
-constexpr size_t kSourceCountMax = 1000;
 constexpr size_t kTargetCountMax = 100;
 constexpr size_t kNameCountMax = 1000;  // of feeds, categories or lists in one place
 
@@ -158,26 +157,6 @@ Status check_url(std::string_view url) {
               "url \"{}\" does not start with http://, https:// or file:///absolute/path", url);
 }
 
-Status check_source(const address::AnyPrefix& source) {
-  const bool v4 = source.family == address::Family::v4;
-  const int width = v4 ? 32 : 128;
-  const bool fits =
-      source.length <= width &&
-      (v4 ? (source.bits >> 32) == 0 &&
-                (source.v4().bits & address::host_mask<address::Bits4>(source.length)) == 0
-          : (source.bits & address::host_mask<address::Bits6>(source.length)) == 0);
-  if (!fits) {
-    return fail(ErrorCode::invalid_argument, "source {} is not a prefix: bits beyond its length",
-                address::to_text(source));
-  }
-  if (!v4 && source.length >= 96 && (source.bits >> 32) == 0xffff) {
-    return fail(ErrorCode::invalid_argument,
-                "source {} is an IPv4-mapped IPv6 prefix; name the IPv4 prefix",
-                address::to_text(source));
-  }
-  return {};
-}
-
 }  // namespace
 
 Status check_label(std::string_view what, std::string_view text) {
@@ -215,34 +194,6 @@ Status check_definition(const FeedDefinition& definition) {
   for (Status& check : checks) {
     if (!check) {
       return std::move(check);
-    }
-  }
-  return {};
-}
-
-Status check_device(const Device& device) {
-  if (auto good = check_label("device name", device.name); !good) {
-    return good;
-  }
-  if (auto good = check_label("account", device.account); !good) {
-    return good;
-  }
-  if (static_cast<unsigned>(device.tier) > static_cast<unsigned>(Tier::operator_)) {
-    return fail(ErrorCode::invalid_argument, "tier has no such value");
-  }
-  if (device.sources.size() > kSourceCountMax) {
-    return fail(ErrorCode::invalid_argument, "device {} has {} sources, at most {} are possible",
-                device.name, device.sources.size(), kSourceCountMax);
-  }
-  for (size_t i = 0; i < device.sources.size(); ++i) {
-    if (auto good = check_source(device.sources[i]); !good) {
-      return good;
-    }
-    for (size_t k = 0; k < i; ++k) {
-      if (device.sources[k] == device.sources[i]) {
-        return fail(ErrorCode::invalid_argument, "device {} names source {} twice", device.name,
-                    address::to_text(device.sources[i]));
-      }
     }
   }
   return {};

@@ -58,7 +58,13 @@ class Store {
 
   // Assigns numbers. An account that does not exist yet is added with the defaults of Account.
   Result<Device> add_device(Device device, int64_t now);
+  // Name, account and numbers stay as they are; not_found. invalid_argument when its account has no
+  // DNS policy of the name that it gives.
+  Result<Device> replace_device(const Device& device);
   Status remove_device(const std::string& name);
+  Result<Device> device(const std::string& name) const;
+  // The one that was given the token of this digest; not_found.
+  Result<Device> device_by_token(const std::string& digest) const;
   Result<std::vector<Device>> devices() const;  // by name
   Result<std::vector<Device>> devices_of(const std::string& account) const;
 
@@ -72,7 +78,8 @@ class Store {
   Result<std::vector<Account>> accounts() const;  // by name
 
   // An account's lists and policies share one set of names, in which each owns its continuations
-  // x1, x2, ...; "rpz" and the names of the zone itself are reserved. conflict when taken.
+  // x1, x2, ...; "rpz", "catalog" and the names of the zone itself are reserved. conflict when
+  // taken.
   Result<CustomList> add_list(CustomList list, int64_t now);
   Status remove_list(const std::string& account, const std::string& name);  // conflict: in use
   Result<CustomList> list(const std::string& account, const std::string& name) const;

@@ -102,7 +102,9 @@ struct Store::Impl {
   // Writes the batch together with the next revision; `changed` is what it changes.
   Status commit(rocksdb::WriteBatch& batch, std::vector<Change> changed);
 
+  // conflict when another device has one of its sources.
   Status check_source_free(const Device& device) const;
+  Status check_dns_policy(const Device& device) const;
   Status put_device(rocksdb::WriteBatch& batch, const Device& device) const;
   Status delete_device(rocksdb::WriteBatch& batch, const Device& device) const;
   Result<std::vector<Device>> load_devices_of(uint32_t account) const;  // of one moment

@@ -41,11 +41,29 @@ std::string bad_arguments(std::string_view usage) {
 }
 
 Json numbers_json(const stats::SubjectNumbers& numbers) {
-  Json json{{"queries", numbers.queries()}, {"last_seen_unix_s", numbers.last_seen}};
+  Json json{{"queries", numbers.queries()},
+            {"last_seen_unix_s", numbers.last_seen},
+            {"last_useful_unix_s", numbers.last_useful}};
   for (size_t i = 0; i < stats::kSubjectCounterCount; ++i) {
     json[std::string(to_string(static_cast<stats::SubjectCounter>(i)))] = numbers.counts[i];
   }
   return json;
+}
+
+Json troubles_json(const stats::TroubleNumbers& numbers) {
+  return Json{{"truncated", numbers.truncated},
+              {"would_fit", numbers.would_fit},
+              {"truncated_unix_s", numbers.truncated_times},
+              {"limited", numbers.limited},
+              {"badcookie", numbers.badcookie},
+              {"limited_unix_s", numbers.limited_last},
+              {"outside", numbers.outside},
+              {"outside_unix_s", numbers.outside_last},
+              {"hidden", numbers.hidden},
+              {"hidden_unix_s", numbers.hidden_last},
+              {"refused_name", numbers.refused_name},
+              {"missed_unix_s", numbers.missed_last},
+              {"missed_name", numbers.missed_name}};
 }
 
 std::string_view verb_text(snapshot::Verb verb) {
@@ -160,6 +178,9 @@ std::string Observer::subjects(const stats::SubjectRegistry::Wanted& wanted) con
               {"device", row.subject.device},
               {"verb", verb_text(row.subject.verb)}};
     json.update(numbers_json(row.numbers));
+    if (row.troubles) {
+      json["troubles"] = troubles_json(*row.troubles);
+    }
     rows.push_back(std::move(json));
   }
   return Json{{"schema_version", 1},

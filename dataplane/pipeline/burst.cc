@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "zones/answer/visible.h"
 #include "zones/base/assert.h"
 #include "zones/base/prefetch.h"
 
@@ -132,6 +133,7 @@ size_t admit(const answer::Limits& limits, const BurstContext& context, size_t c
     answer::Reply& reply = state.replies[i];
     const Outcome parsed = state.outcomes[i];
     const snapshot::Subject* subject = state.subjects[i];
+    state.queries[i].subject_flags = answer::recursion_available(subject);
     if (!gets_reply(parsed)) {
       reply = answer::reply_without_lookup(parsed);
     } else if (answer::settled_by_access(subject, reply)) {
@@ -233,10 +235,18 @@ void look_up(const swap::Live& live, std::span<const uint8_t> pending, BurstStat
   }
 }
 
-void decide(std::span<const uint8_t> pending, const answer::Limits& limits, BurstState& state) {
+// Nothing is written to packets yet, so what turns out to be another's name is still whole when the
+// slow path is offered it.
+void decide(std::span<const uint8_t> pending, const answer::Limits& limits,
+            const BurstContext& context, BurstState& state) {
   for (const uint8_t i : pending) {
     answer::decide(state.queries[i], state.lookups[i], state.subjects[i], limits, state.scratch[i],
                    state.replies[i]);
+    if (state.replies[i].outcome == Outcome::forwarded && context.has_slow_path) [[unlikely]] {
+      state.replies[i].outcome = Outcome::relayed;
+      state.relays[state.relay_count++] = {i, Outcome::forwarded};
+      continue;
+    }
     // Both ends: a short body may lie across two lines. Of a long one the hardware sees the
     // pattern.
     const snapshot::Body& body = state.replies[i].body;
@@ -280,17 +290,69 @@ void observe_unknown(std::span<const uint8_t> unknown, std::span<Packet> burst, 
   }
 }
 
+// Truncated for want of EDNS alone.
+bool would_fit(const answer::Query& query, const answer::Lookup& lookup,
+               const answer::Limits& limits) {
+  constexpr uint32_t kWithoutEdns = 512;
+  constexpr uint32_t kOptRecord = 11;
+  if ((query.has_edns && query.edns_payload_size > kWithoutEdns) || lookup.node == nullptr) {
+    return false;
+  }
+  const snapshot::Rrset* rrset =
+      answer::find_rrset(lookup.zone->rrsets_of(*lookup.node), query.qtype);
+  return rrset != nullptr &&
+         query.question_end + rrset->body.size + kOptRecord <= limits.udp_size_max;
+}
+
+// What went wrong for whom: of these packets only.
+void observe_troubles(std::span<const uint8_t> troubled, const answer::Limits& limits,
+                      const BurstState& state, uint32_t now_s, stats::WorkerCounters& counters) {
+  stats::TroubleTable& troubles = counters.subjects.troubles();
+  for (const uint8_t i : troubled) {
+    troubles.prefetch(state.slots[i]);
+  }
+  for (const uint8_t i : troubled) {
+    const Outcome outcome = state.replies[i].outcome;
+    const answer::Query& query = state.queries[i];
+    const answer::Lookup& lookup = state.lookups[i];  // there was one, for these two outcomes
+    troubles.note(state.slots[i],
+                  {.outcome = outcome,
+                   .would_fit = outcome == Outcome::truncated && would_fit(query, lookup, limits),
+                   .outside = outcome == Outcome::refused_not_ours && lookup.zone == nullptr,
+                   .name = query.folded_qname(),
+                   .now_s = now_s});
+  }
+}
+
+constexpr std::array<bool, answer::kOutcomeCount> kIsTrouble = [] {
+  std::array<bool, answer::kOutcomeCount> table{};
+  for (size_t i = 0; i < table.size(); ++i) {
+    table[i] = stats::is_trouble(static_cast<Outcome>(i));
+  }
+  return table;
+}();
+
 // Who asked what, after the replies are made.
-void observe(std::span<Packet> burst, BurstState& state, stats::WorkerCounters& counters) {
+void observe(std::span<Packet> burst, const answer::Limits& limits, BurstState& state,
+             stats::WorkerCounters& counters) {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME_COARSE, &now);  // no system call
   const auto now_s = static_cast<uint32_t>(now.tv_sec);
   size_t unknown_count = 0;
+  std::array<uint8_t, io::kBurstMax> troubled;
+  size_t troubled_count = 0;
   for (size_t i = 0; i < burst.size(); ++i) {
     const Outcome outcome = state.replies[i].outcome;
     counters.subjects.count(state.slots[i], outcome, now_s);
+    troubled[troubled_count] = static_cast<uint8_t>(i);
+    const bool is_trouble =
+        kIsTrouble[static_cast<size_t>(outcome)] && state.slots[i] != stats::kSharedSlot;
+    troubled_count += is_trouble ? 1 : 0;
     state.pending[unknown_count] = static_cast<uint8_t>(i);
     unknown_count += outcome == Outcome::refused_unregistered ? 1 : 0;
+  }
+  if (troubled_count != 0) {
+    observe_troubles({troubled.data(), troubled_count}, limits, state, now_s, counters);
   }
   if (unknown_count != 0) {
     observe_unknown({state.pending.data(), unknown_count}, burst, now_s, counters);
@@ -332,11 +394,11 @@ void answer_burst(const swap::Live& live, const answer::Limits& limits, std::spa
   const std::span<const uint8_t> pending{state.pending.data(), pending_count};
   look_up(live, pending, state);
   timer.done(Stage::look_up, pending_count);
-  decide(pending, limits, state);
+  decide(pending, limits, context, state);
   timer.done(Stage::decide, pending_count);
   compose(burst, limits, context, state, counters);
   timer.done(Stage::compose, size);
-  observe(burst, state, counters);
+  observe(burst, limits, state, counters);
   timer.done(Stage::observe, size);
   counters.add(stats::IoCounter::bursts);
 }

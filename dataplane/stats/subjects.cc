@@ -84,6 +84,7 @@ SubjectNumbers& SubjectNumbers::operator+=(const SubjectNumbers& other) {
     counts[i] += other.counts[i];
   }
   last_seen = std::max(last_seen, other.last_seen);
+  last_useful = std::max(last_useful, other.last_useful);
   return *this;
 }
 
@@ -93,8 +94,11 @@ SubjectNumbers SubjectTable::read(uint32_t slot) const {
   for (size_t i = 0; i < kWideCount; ++i) {
     numbers.counts[i] = row.wide[i].load(std::memory_order_relaxed);
   }
-  numbers.counts[kWideCount] = row.other.load(std::memory_order_relaxed);
-  numbers.last_seen = row.last_seen.load(std::memory_order_relaxed);
+  for (size_t i = 0; i < kNarrowCount; ++i) {
+    numbers.counts[kWideCount + i] = row.narrow[i].load(std::memory_order_relaxed);
+  }
+  numbers.last_useful = row.last[1].load(std::memory_order_relaxed);
+  numbers.last_seen = std::max(numbers.last_useful, row.last[0].load(std::memory_order_relaxed));
   return numbers;
 }
 
@@ -103,8 +107,13 @@ void SubjectTable::clear(uint32_t slot) {
   for (auto& count : row.wide) {
     count.store(0, std::memory_order_relaxed);
   }
-  row.other.store(0, std::memory_order_relaxed);
-  row.last_seen.store(0, std::memory_order_relaxed);
+  for (auto& count : row.narrow) {
+    count.store(0, std::memory_order_relaxed);
+  }
+  for (auto& time : row.last) {
+    time.store(0, std::memory_order_relaxed);
+  }
+  troubles_.clear(slot);
 }
 
 SubjectRegistry::SubjectRegistry(std::vector<SubjectTable*> tables, uint32_t slot_count)
@@ -177,6 +186,16 @@ SubjectNumbers SubjectRegistry::read(uint32_t slot) const {
   return numbers;
 }
 
+std::optional<TroubleNumbers> SubjectRegistry::read_troubles(uint32_t slot) const {
+  std::optional<TroubleNumbers> sum;
+  for (const SubjectTable* table : tables_) {
+    if (const auto own = table->troubles().read(slot)) {
+      sum = sum ? * sum += *own : *own;
+    }
+  }
+  return sum;
+}
+
 std::pair<uint64_t, uint64_t> SubjectRegistry::size() const {
   const std::lock_guard lock(mutex_);
   return {slot_of_.size(), without_slot_};
@@ -206,7 +225,8 @@ SubjectRegistry::Report SubjectRegistry::report(const Wanted& wanted) const {
                       return a.queries != b.queries ? a.queries > b.queries : a.slot < b.slot;
                     });
   for (size_t i = 0; i < count; ++i) {
-    report.subjects.push_back({entries_[ranked[i].slot].subject, read(ranked[i].slot)});
+    const uint32_t slot = ranked[i].slot;
+    report.subjects.push_back({entries_[slot].subject, read(slot), read_troubles(slot)});
   }
   return report;
 }

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "dataplane/stats/lazy_array.h"
+#include "dataplane/stats/troubles.h"
 #include "zones/answer/outcome.h"
 #include "zones/base/huge_allocator.h"
 #include "zones/snapshot/access.h"
@@ -53,7 +54,8 @@ SubjectCounter subject_counter_of(answer::Outcome outcome);
 
 struct SubjectNumbers {
   std::array<uint64_t, kSubjectCounterCount> counts{};
-  uint32_t last_seen = 0;  // Unix seconds; 0: never
+  uint32_t last_seen = 0;    // Unix seconds; 0: never
+  uint32_t last_useful = 0;  // the last that concerned a name that there is
 
   uint64_t of(SubjectCounter counter) const { return counts[static_cast<size_t>(counter)]; }
   uint64_t queries() const;
@@ -64,7 +66,8 @@ struct SubjectNumbers {
 // One worker's. Only that worker calls count(); clear() only while no worker knows the slot.
 class SubjectTable {
  public:
-  explicit SubjectTable(uint32_t slot_count = kSlotCount) : rows_(slot_count) {}
+  explicit SubjectTable(uint32_t slot_count = kSlotCount)
+      : rows_(slot_count), troubles_(slot_count) {}
 
   void prefetch(uint32_t slot) const { __builtin_prefetch(&rows_[slot], 1); }
   void count(uint32_t slot, answer::Outcome outcome, uint32_t now_s) {
@@ -73,30 +76,38 @@ class SubjectTable {
     if (at < kWideCount) [[likely]] {
       row.wide[at].store(row.wide[at].load(std::memory_order_relaxed) + 1,
                          std::memory_order_relaxed);
-    } else if (const uint32_t many = row.other.load(std::memory_order_relaxed);
+    } else if (const uint32_t many = row.narrow[at - kWideCount].load(std::memory_order_relaxed);
                many != UINT32_MAX) {
-      row.other.store(many + 1, std::memory_order_relaxed);
+      row.narrow[at - kWideCount].store(many + 1, std::memory_order_relaxed);
     }
-    row.last_seen.store(now_s, std::memory_order_relaxed);
+    row.last[kUsefulMask >> at & 1].store(now_s, std::memory_order_relaxed);
   }
+  TroubleTable& troubles() { return troubles_; }
+  const TroubleTable& troubles() const { return troubles_; }
   SubjectNumbers read(uint32_t slot) const;
   void clear(uint32_t slot);
   uint32_t slot_count() const { return static_cast<uint32_t>(rows_.size()); }
 
  private:
-  static constexpr size_t kWideCount = kSubjectCounterCount - 1;
+  static constexpr size_t kNarrowCount = 2;
+  static constexpr size_t kWideCount = kSubjectCounterCount - kNarrowCount;
+  // Of the counters, those of names that there are.
+  static constexpr uint32_t kUsefulMask = 1u << static_cast<unsigned>(SubjectCounter::answered) |
+                                          1u << static_cast<unsigned>(SubjectCounter::nodata) |
+                                          1u << static_cast<unsigned>(SubjectCounter::truncated);
   static const std::array<uint8_t, answer::kOutcomeCount> kCounterOf;
 
-  // One cache line: a packet touches nothing else of this table. The last counter is narrow and
-  // stops at its largest value, which makes room for the time.
+  // One cache line: a packet touches nothing else of this table. The last counters are narrow and
+  // stop at their largest value, which makes room for the times.
   struct alignas(64) Row {
     std::array<std::atomic<uint64_t>, kWideCount> wide;
-    std::atomic<uint32_t> other;
-    std::atomic<uint32_t> last_seen;
+    std::array<std::atomic<uint32_t>, kNarrowCount> narrow;
+    std::array<std::atomic<uint32_t>, 2> last;  // of what was not useful, of what was
   };
   static_assert(sizeof(Row) == 64);
 
   LazyArray<Row> rows_;
+  TroubleTable troubles_;
 };
 
 // Slots of a snapshot's subjects, by their index.
@@ -105,6 +116,7 @@ using Slots = HugeVector<uint32_t>;
 struct SubjectReport {
   snapshot::Subject subject{};
   SubjectNumbers numbers;
+  std::optional<TroubleNumbers> troubles{};
 };
 
 // Used by control threads, never by workers. Thread-safe.
@@ -141,6 +153,7 @@ class SubjectRegistry {
   };
   uint32_t take_slot();
   SubjectNumbers read(uint32_t slot) const;
+  std::optional<TroubleNumbers> read_troubles(uint32_t slot) const;
 
   const std::vector<SubjectTable*> tables_;
   const uint32_t slot_count_;

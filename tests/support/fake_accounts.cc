@@ -328,4 +328,41 @@ Status FakeOperations::remove_policy(const std::string& account, const std::stri
   return {};
 }
 
+Result<store::Device> FakeOperations::device(const std::string& name) {
+  MERLON_BEGIN();
+  const auto found = devices_.find(name);
+  if (found == devices_.end()) {
+    return fail(ErrorCode::not_found, "there is no device \"{}\"", name);
+  }
+  return found->second;
+}
+
+Result<store::Device> FakeOperations::replace_device(const store::Device& device) {
+  MERLON_BEGIN();
+  const auto found = devices_.find(device.name);
+  if (found == devices_.end()) {
+    return fail(ErrorCode::not_found, "there is no device \"{}\"", device.name);
+  }
+  if (device.account != found->second.account) {
+    return fail(ErrorCode::invalid_argument, "a device stays with its account");
+  }
+  found->second = device;
+  ++revision_;
+  return device;
+}
+
+Result<api::ZoneFile> FakeOperations::zone_file(const std::string& token_digest,
+                                                const std::string& apex) {
+  MERLON_BEGIN();
+  for (const auto& [name, device] : devices_) {
+    if (!token_digest.empty() && device.token_digest == token_digest) {
+      if (apex == device.account + ".merlon.internal") {
+        return api::ZoneFile{.serial = 42, .text = apex + ". 300 IN NS ns1.merlon.internal.\n"};
+      }
+      return fail(ErrorCode::conflict, "no such zone");
+    }
+  }
+  return fail(ErrorCode::not_found, "no such token");
+}
+
 }  // namespace merlon::tests

@@ -188,6 +188,11 @@ void FakeOperations::set_activity(api::Activity activity) {
   activity_ = std::move(activity);
 }
 
+void FakeOperations::set_transfers(api::Transfers transfers) {
+  const std::lock_guard lock(mutex_);
+  transfers_ = std::move(transfers);
+}
+
 uint64_t FakeOperations::Snapshot::name_count() const {
   uint64_t total = 0;
   for (const api::ListInfo& list : lists) {
@@ -553,9 +558,20 @@ Result<std::string> FakeOperations::dataplane(const std::string& command) {
   return dataplane_answer_;
 }
 
+Result<std::string> FakeOperations::forwarding() {
+  return R"({"outstanding":2,"cache":{"entries":3,"bytes":4096,"bytes_max":67108864,"evicted":0},)"
+         R"("upstreams":[{"address":"udp://192.0.2.1:53","up":true,"latency_ms":1.5,"queries":7,)"
+         R"("answers":6,"timeouts":1,"failures":0,"went_down":0}],"counters":{"queries":9}})";
+}
+
 Result<api::Activity> FakeOperations::activity() {
   MERLON_BEGIN();
   return activity_;
+}
+
+Result<api::Transfers> FakeOperations::transfers() {
+  MERLON_BEGIN();
+  return transfers_;
 }
 
 Result<api::CheckReport> FakeOperations::check(const std::string& value) {

@@ -33,6 +33,8 @@ class FakeOperations : public api::Operations {
   // To this command, with its arguments.
   void set_dataplane_answer(const std::string& command, std::string json);
   void set_activity(api::Activity activity);
+  void set_transfers(api::Transfers transfers);
+  void set_tcp_clients(api::TcpClients clients) { tcp_clients_ = std::move(clients); }
 
   Result<api::ControlPlaneStatus> status() override;
   Result<std::vector<store::FeedRecord>> feeds() override;
@@ -56,6 +58,8 @@ class FakeOperations : public api::Operations {
   }
   // A zone with one key; none is signed before the first.
   void sign_zone(const std::string& apex);
+  Result<api::ZoneFile> zone_file(const std::string& token_digest,
+                                  const std::string& apex) override;
   Result<api::Dnssec> dnssec_zones() override;
   Result<api::DnssecZone> dnssec_zone(const std::string& apex) override;
   Result<api::DnssecZone> start_rollover(const std::string& apex,
@@ -64,6 +68,8 @@ class FakeOperations : public api::Operations {
   Status confirm_clock() override;
   Result<std::vector<store::Device>> devices() override;
   Result<store::Device> add_device(const store::Device& device) override;
+  Result<store::Device> device(const std::string& name) override;
+  Result<store::Device> replace_device(const store::Device& device) override;
   Status remove_device(const std::string& name) override;
   Result<std::vector<store::Account>> accounts() override;
   Result<store::Account> account(const std::string& name) override;
@@ -95,10 +101,14 @@ class FakeOperations : public api::Operations {
   Result<std::vector<std::string>> verify_snapshot(uint64_t generation) override;
   Result<std::string> dataplane(const std::string& command) override;
   Result<api::Activity> activity() override;
+  Result<std::string> forwarding() override;
+  Result<api::Transfers> transfers() override;
+  Result<api::TcpClients> tcp_clients() override { return tcp_clients_; }
   Result<api::CheckReport> check(const std::string& value) override;
 
  private:
   std::vector<api::ZoneInfo> zones_;
+  api::TcpClients tcp_clients_;
   api::Dnssec dnssec_;
   struct Feed {
     store::FeedRecord record;
@@ -141,6 +151,7 @@ class FakeOperations : public api::Operations {
   std::string dataplane_answer_;
   std::map<std::string, std::string> dataplane_answers_;
   api::Activity activity_;
+  api::Transfers transfers_;
   uint64_t revision_ = 0;
   std::map<std::string, Feed> feeds_;
   std::vector<store::Observation> observations_;

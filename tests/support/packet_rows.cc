@@ -229,6 +229,48 @@ void add_refusals(std::vector<PacketRow>& rows) {
          Outcome::refused_class, head);
 }
 
+// Who may have names of others looked up: RA in every reply, and what no zone of ours holds is
+// SERVFAIL unless somebody looks it up.
+void add_recursion(std::vector<PacketRow>& rows) {
+  const auto add = [&](const char* description, Buffer query, const char* source, Outcome outcome,
+                       std::string reply) {
+    rows.push_back({description, std::move(query), source, Transport::udp, outcome, reply});
+  };
+  const auto without_rd = [](std::string_view name) {
+    return make_query({.name = name, .flags = 0});
+  };
+  constexpr const char* kMay = "192.0.2.53";
+  const std::string refused = "1234 8185 0001 0000 0000 0000 Q";
+  const std::string servfail = "1234 8182 0001 0000 0000 0000 Q";
+  const Outcome not_ours = Outcome::refused_not_ours;
+  add("forwarded: no zone holds the name", ask("www.example.com."), kMay, Outcome::forwarded,
+      servfail);
+  add("forwarded over ipv6, with edns", ask_edns("www.example.com.", 28), "2001:db8:9::53",
+      Outcome::forwarded, "1234 8182 0001 0000 0000 0001 Q OPT");
+  add("forwarded: the root", ask(".", 2), kMay, Outcome::forwarded, servfail);
+  add("forwarded: above our zone", ask("internal."), kMay, Outcome::forwarded, servfail);
+  add("not forwarded: a zone above its tier", ask("secret.ops.internal."), kMay, not_ours, refused);
+  add("not forwarded without rd", without_rd("www.example.com."), kMay, not_ours,
+      "1234 8085 0001 0000 0000 0000 Q");
+  add("not forwarded: another account's list", ask("block.zeta.merlon.internal."), kMay, not_ours,
+      refused);
+  add("not forwarded: a list of an account that does not exist", ask("block.nope.merlon.internal."),
+      kMay, not_ours, refused);
+  add("not forwarded: above its tier", ask("premium.merlon.internal."), kMay, not_ours, refused);
+  add("ra in an answer", ask("tiny.merlon.internal."), kMay, Outcome::answered,
+      "1234 8580 0001 0001 0000 0000 Q c00c 0001 0001 0000012c 0004 c0000235");
+  add("ra in nxdomain", ask("gone.merlon.internal."), kMay, Outcome::nxdomain,
+      "1234 8583 0001 0000 0001 0000 Q SOA(c011)");
+  add("ra with formerr", with_byte(ask("tiny.merlon.internal."), 5, 2), kMay,
+      Outcome::formerr_question_count, "1234 8181 0000 0000 0000 0000");
+  add("ra with class chaos", make_query({.name = "version.bind.", .type = 16, .qclass = 3}), kMay,
+      Outcome::refused_class, refused);
+  add("the verb empty: nothing is looked up", ask("www.example.com."), "203.0.113.6", not_ours,
+      "1234 8105 0001 0000 0000 0000 Q");
+  add("the verb refuse: nothing is looked up", ask("www.example.com."), "203.0.113.7",
+      Outcome::refused_by_verb, "1234 8105 0001 0000 0000 0000 Q");
+}
+
 void add_malformed_questions(std::vector<PacketRow>& rows) {
   const auto add = [&](const char* description, Buffer query, Outcome outcome, std::string reply) {
     rows.push_back({description, std::move(query), "192.0.2.10", Transport::udp, outcome, reply});
@@ -427,6 +469,7 @@ std::vector<PacketRow> packet_rows() {
   add_assembled(rows);
   add_negatives(rows);
   add_refusals(rows);
+  add_recursion(rows);
   add_malformed_questions(rows);
   add_malformed_records(rows);
   add_cookies(rows);

@@ -33,6 +33,7 @@ struct Source {
   uint32_t device;
   uint32_t tier_mask;
   Verb verb = Verb::pass;
+  uint8_t flags = 0;
 };
 
 constexpr Source kFixtureSources[] = {
@@ -51,6 +52,10 @@ constexpr Source kFixtureSources[] = {
     {"2001:db8:bad::/48", 12, 13, kTierBasic, Verb::refuse},
     {"2001:db8::/32", 11, 14, kTierCommunity},
     {"::1", 7, 15, kTierBasic | kTierAdvanced},
+    {"192.0.2.53", 7, 16, kTierBasic, Verb::pass, snapshot::subject_flag::recursion},
+    {"203.0.113.6", 13, 17, kTierBasic, Verb::empty, snapshot::subject_flag::recursion},
+    {"203.0.113.7", 13, 18, kTierBasic, Verb::refuse, snapshot::subject_flag::recursion},
+    {"2001:db8:9::53", 9, 19, kTierBasic, Verb::pass, snapshot::subject_flag::recursion},
 };
 
 // Label and A records: answers that reach a limit exactly, and one byte more.
@@ -261,9 +266,10 @@ FixtureSegment make_access(const FixtureOptions& options) {
   for (const Source& source : kFixtureSources) {
     const auto prefix = address::parse_prefix(source.prefix);
     MERLON_ASSERT(prefix.has_value());
-    builder.add_source(*prefix,
-                       builder.add_subject(
-                           {source.account, source.device, source.tier_mask, source.verb, {}, {}}));
+    builder.add_source(
+        *prefix,
+        builder.add_subject(
+            {source.account, source.device, source.tier_mask, source.verb, source.flags, {}}));
   }
   const uint32_t extra =
       builder.add_subject({20, 100u + options.access_salt, kTierBasic, Verb::pass, {}, {}});

@@ -166,8 +166,11 @@ std::shared_ptr<const snapshot::LoadedZone> load(const TextZone& zone,
                                                  const std::vector<ZoneRecord>& records,
                                                  const snapshot::IndexKey& key) {
   const name::Name apex = name::Name::from_text(zone.apex)->folded();
+  const auto soa = std::ranges::find(records, wire::type::soa, &ZoneRecord::type);
+  MERLON_ASSERT(soa != records.end());
+  const uint32_t serial = load_be32(soa->data.data() + soa->data.size() - 20);
   snapshot::ZoneBuilder builder(
-      {.apex = apex, .serial = 1, .account = zone.account, .tier_mask = zone.tier_mask});
+      {.apex = apex, .serial = serial, .account = zone.account, .tier_mask = zone.tier_mask});
   Collected collected = collect(records);
   bool has_nsec = false;
   std::vector<snapshot::Nsec3Entry> nsec3;

@@ -49,6 +49,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(merlon_flags INTERFACE
     -Wno-null-dereference -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds
     -Wno-restrict -Wno-maybe-uninitialized -Wno-free-nonheap-object -Wno-dangling-pointer)
+elseif(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # libstdc++ 12's std::stable_sort uses what it declares deprecated itself; g++ tells of our own.
+  target_compile_options(merlon_flags INTERFACE -Wno-deprecated-declarations)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   target_compile_definitions(merlon_flags INTERFACE _FORTIFY_SOURCE=2)

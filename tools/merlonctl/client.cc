@@ -85,6 +85,10 @@ Outcome<Json> Client::put(const std::string& target, const Json& body) const {
   return send("PUT", target, {.text = text_of(body)});
 }
 
+Outcome<Json> Client::patch(const std::string& target, const Json& body) const {
+  return send("PATCH", target, {.text = text_of(body)});
+}
+
 Outcome<Json> Client::remove(const std::string& target) const {
   return send("DELETE", target, {});
 }
@@ -98,12 +102,58 @@ Outcome<Json> Client::send_lines(const char* method, const std::string& target,
   return send(method, target, {.text = lines, .type = "text/plain"});
 }
 
-Outcome<Json> Client::send(const char* method, const std::string& target, const Body& body) const {
-  const std::string& socket = options_.socket_path;
-  if (socket.empty() || socket.size() > kSocketPathSizeMax) {
+Done Client::go_by_socket(void* curl, const std::string& target) const {
+  if (const Done good = check_address(); !good) {
+    return good;
+  }
+  curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, options_.socket_path.c_str());
+  curl_easy_setopt(curl, CURLOPT_URL, ("http://localhost" + target).c_str());
+  curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+  return {};
+}
+
+// Where the token goes nobody but the server that the certificate names can read it.
+Done Client::go_by_url(void* curl, const std::string& target) const {
+  if (const Done good = check_address(); !good) {
+    return good;
+  }
+  if (options_.token_file.empty()) {
+    return usage_error("--server needs --token-file FILE with the operator's token");
+  }
+  Outcome<std::string> token = read_input(options_.token_file);
+  if (!token) {
+    return std::unexpected(token.error());
+  }
+  token->erase(token->find_last_not_of(" \r\n\t") + 1);
+  const std::string base =
+      options_.url.ends_with('/') ? options_.url.substr(0, options_.url.size() - 1) : options_.url;
+  curl_easy_setopt(curl, CURLOPT_URL, (base + target).c_str());
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
+  curl_easy_setopt(curl, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BEARER));
+  curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, token->c_str());
+  if (!options_.ca_file.empty()) {
+    curl_easy_setopt(curl, CURLOPT_CAINFO, options_.ca_file.c_str());
+  }
+  return {};
+}
+
+Done Client::check_address() const {
+  const bool remote = !options_.url.empty();
+  const std::string& socket = remote ? options_.url : options_.socket_path;
+  if (remote && !socket.starts_with("https://")) {
+    return usage_error(
+        fmt::format("--server \"{}\": must be https://HOST or https://HOST:PORT", socket));
+  }
+  if (!remote && (socket.empty() || socket.size() > kSocketPathSizeMax)) {
     return usage_error(fmt::format("--socket \"{}\": the path must have 1 to {} bytes", socket,
                                    kSocketPathSizeMax));
   }
+  return {};
+}
+
+Outcome<Json> Client::send(const char* method, const std::string& target, const Body& body) const {
+  const bool remote = !options_.url.empty();
+  const std::string& socket = remote ? options_.url : options_.socket_path;
   if (options_.dry_run && std::strcmp(method, "GET") != 0) {
     print_unsent(method, target, body.text);
     return std::unexpected(Failure{Exit::ok, "", {}});
@@ -115,9 +165,11 @@ Outcome<Json> Client::send(const char* method, const std::string& target, const 
           "Expect:"),
       curl_slist_free_all);
   Received received;
-  curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_URL, ("http://localhost" + target).c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_NOPROXY, "*");
+  if (const Done reached =
+          remote ? go_by_url(curl.get(), target) : go_by_socket(curl.get(), target);
+      !reached) {
+    return std::unexpected(reached.error());
+  }
   curl_easy_setopt(curl.get(), CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   curl_easy_setopt(curl.get(), CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);

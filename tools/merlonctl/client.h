@@ -12,6 +12,9 @@ namespace merlon::merlonctl {
 
 struct ClientOptions {
   std::string socket_path;
+  std::string url{};         // https://HOST[:PORT] instead of the socket
+  std::string token_file{};  // the operator's token, with `url`
+  std::string ca_file{};     // who is believed, with `url`; "": the system's
   uint32_t timeout_s = 30;
   bool dry_run = false;  // requests that change something are printed, and fail with Exit::ok
 };
@@ -25,6 +28,7 @@ class Client {
   Outcome<Json> get(const std::string& target) const;
   Outcome<Json> post(const std::string& target, const Json& body = Json::object()) const;
   Outcome<Json> put(const std::string& target, const Json& body) const;
+  Outcome<Json> patch(const std::string& target, const Json& body) const;
   Outcome<Json> remove(const std::string& target) const;
   Outcome<Json> remove(const std::string& target, const Json& body) const;
   // `method` with a body of plain lines.
@@ -36,6 +40,9 @@ class Client {
     std::string text;
     const char* type = "application/json";
   };
+  Done check_address() const;
+  Done go_by_socket(void* curl, const std::string& target) const;
+  Done go_by_url(void* curl, const std::string& target) const;
   Outcome<Json> send(const char* method, const std::string& target, const Body& body) const;
 
   ClientOptions options_;

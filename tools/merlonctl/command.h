@@ -110,7 +110,11 @@ Done run_zone_list(const Context& context);
 Done run_zone_reload(const Context& context);
 Done run_zone_check(const Context& context);
 Done run_device_list(const Context& context);
+Done run_device_show(const Context& context);
 Done run_device_add(const Context& context);
+Done run_device_set(const Context& context);
+Done run_device_key(const Context& context);
+Done run_device_config(const Context& context);
 Done run_device_remove(const Context& context);
 Done run_account_list(const Context& context);
 Done run_account_show(const Context& context);
@@ -130,6 +134,7 @@ Done run_policy_show(const Context& context);
 Done run_policy_add(const Context& context);
 Done run_policy_remove(const Context& context);
 Done run_policy_profiles(const Context& context);
+Done run_transfers(const Context& context);
 Done run_dnssec_list(const Context& context);
 Done run_dnssec_show(const Context& context);
 Done run_dnssec_ds(const Context& context);
@@ -141,12 +146,14 @@ Done run_snapshot_build(const Context& context);
 Done run_snapshot_activate(const Context& context);
 Done run_snapshot_rollback(const Context& context);
 Done run_snapshot_verify(const Context& context);
+Done run_forward_status(const Context& context);
 Done run_dataplane_status(const Context& context);
 Done run_dataplane_stats(const Context& context);
 Done watch_dataplane_stats(const Context& context);  // with --watch
 Done run_dataplane_top(const Context& context);
 Done run_dataplane_subjects(const Context& context);
 Done run_dataplane_profile(const Context& context);
+Done run_doctor(const Context& context);
 Done run_check(const Context& context);
 
 }  // namespace merlon::merlonctl

@@ -84,7 +84,13 @@ int run(const std::vector<std::string>& words) {
     timeout_s = *given;
   }
   const bool dry_run = invocation.has("--dry-run");
+  const auto given = [&](const char* flag) {
+    return invocation.has(flag) ? invocation.value(flag) : std::string();
+  };
   const Client client({.socket_path = socket_path(invocation),
+                       .url = given("--server"),
+                       .token_file = given("--token-file"),
+                       .ca_file = given("--ca-file"),
                        .timeout_s = static_cast<uint32_t>(timeout_s),
                        .dry_run = dry_run});
   const Context context{.call = invocation,

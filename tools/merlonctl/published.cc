@@ -56,9 +56,18 @@ Done run_account_lists(const Context& context) {
                {number_text(zone, "serial")},
                {number_text(zone, "name_count")}});
   }
+  Table catalogs({{"CATALOG ZONE"}, {"SERIAL", Align::right}, {"MEMBERS", Align::right}});
+  for (const Json& zone : answer->at("catalogs")) {
+    catalogs.add({{zone.at("apex").get<std::string>()},
+                  {number_text(zone, "serial")},
+                  {number_text(zone, "name_count")}});
+  }
   print(lists.text(colour));
   if (!zones.empty()) {
     print("\n" + zones.text(colour));
+  }
+  if (!catalogs.empty()) {
+    print("\n" + catalogs.text(colour));
   }
   for (const Json& problem : answer->at("problems")) {
     say(printable("problem: " + problem.get<std::string>()));

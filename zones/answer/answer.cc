@@ -118,11 +118,18 @@ namespace {
   resolve(query, lookup, subject, most > around ? most - around : 0, scratch, reply);
 }
 
+Outcome outcome_of_hidden(const Query& query, const Lookup& lookup) {
+  const bool is_ours = lookup.zone != nullptr;
+  const bool may_recurse =
+      (query.subject_flags & wire::flag::ra) != 0 && (query.flags & wire::flag::rd) != 0;
+  return !is_ours && may_recurse ? Outcome::forwarded : Outcome::refused_not_ours;
+}
+
 // REQUIRES: a lookup as_seen_by() the subject, which is answered (pass or empty).
 void decide_for(const Query& query, const Lookup& lookup, const Subject& subject,
                 const Limits& limits, MutableBytes scratch, Reply& reply) {
   if (!may_see(labelled(query), lookup, subject)) {
-    reply = reply_without_lookup(Outcome::refused_not_ours);
+    reply = reply_without_lookup(outcome_of_hidden(query, lookup));
     return;
   }
   const Body* body = &lookup.zone->negative();
@@ -175,6 +182,7 @@ Reply answer(const snapshot::Snapshot& snapshot, Bytes message, const Subject* s
   if (is_drop(outcome) && parse == Parse::decided) {
     return reply_without_lookup(outcome);
   }
+  query.subject_flags = recursion_available(subject);
   if (settled_by_access(subject, reply)) {
     return reply;
   }

@@ -19,6 +19,9 @@
 // goes to the zone above it. In a shared zone that has accounts' zones below it, a missing name is
 // NXDOMAIN only when its parent exists (a list that is gone); deeper names may be an account's, and
 // are REFUSED whether that account exists or not: NXDOMAIN would deny what may well exist.
+// Recursion: what no zone holds that the source may see, asked with RD by a subject for which names
+// of others are looked up, has the outcome `forwarded`: who has a forwarder asks that, others say
+// SERVFAIL. What a zone of ours holds, or would if it existed, is never asked of others.
 // Amplification: a source that belongs to no device gets at most kStrangerGain bytes more than it
 // sent, whatever it asks. A registered one gets at most 512 bytes without EDNS and udp_size_max
 // with it; a query has at least 17 and 28 bytes. What goes beyond the rate limit is dropped or
@@ -34,6 +37,7 @@
 #include "zones/answer/outcome.h"
 #include "zones/answer/query.h"
 #include "zones/snapshot/snapshot.h"
+#include "zones/wire/wire.h"
 
 namespace merlon::answer {
 
@@ -46,6 +50,8 @@ struct Limits {
   // our own OPT record announces.
   uint16_t udp_size_max = 1232;
   const Identity* identity = nullptr;  // outlives all use; nullptr: says nothing of itself
+  // How long a quiet connection is kept, in 100 ms: told over TCP to who asks (RFC 7828). 0: not.
+  uint16_t keepalive = 0;
 };
 
 struct Lookup {
@@ -63,8 +69,9 @@ struct Reply {
   snapshot::Body body;      // size 0: none
 };
 
-// OPT with NSID, COOKIE and EDE.
-inline constexpr size_t kOptSizeMax = 11 + (4 + Identity::kTextSizeMax) + (4 + 8 + 16) + (4 + 2);
+// OPT with NSID, COOKIE, TCP-KEEPALIVE and EDE.
+inline constexpr size_t kOptSizeMax =
+    11 + (4 + Identity::kTextSizeMax) + (4 + 8 + 16) + (4 + 2) + (4 + 2);
 
 // EDE, and the server cookie behind a client's cookie.
 inline constexpr size_t kStrangerGain = (4 + 2) + 16;
@@ -85,6 +92,14 @@ void decide(const Query& query, const Lookup& lookup, const snapshot::Subject* s
 Reply reply_without_lookup(Outcome outcome);
 // The same for what parse_query decided: CHAOS questions about this server get their answer.
 Reply reply_without_lookup(const Query& query, Outcome outcome, const Limits& limits);
+
+// RA, if names of others are looked up for this subject: Query::subject_flags.
+inline uint16_t recursion_available(const snapshot::Subject* subject) {
+  return subject != nullptr && subject->verb == snapshot::Verb::pass &&
+                 (subject->flags & snapshot::subject_flag::recursion) != 0
+             ? wire::flag::ra
+             : uint16_t{0};
+}
 
 // Whether the access entry alone settles it (unregistered, refuse, ignore), before any lookup.
 bool settled_by_access(const snapshot::Subject* subject, Reply& reply);

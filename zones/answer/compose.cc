@@ -10,10 +10,11 @@ namespace merlon::answer {
 namespace {
 
 [[gnu::always_inline]] inline uint16_t reply_flags(const Query& query, const Reply& reply) {
-  // RFC 6840 section 5.8: AD is ours to set and stays clear, as do RA and the reserved bit.
+  // RFC 6840 section 5.8: AD is ours to set and stays clear, as does the reserved bit; RA is for
+  // those whom names of others are looked up for.
   unsigned flags = wire::flag::qr |
                    (query.flags & (wire::flag::opcode_mask | wire::flag::rd | wire::flag::cd)) |
-                   (rcode_of(reply.outcome) & wire::flag::rcode_mask);
+                   query.subject_flags | (rcode_of(reply.outcome) & wire::flag::rcode_mask);
   if (reply.authoritative) {
     flags |= wire::flag::aa;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The OPT record of a reply (RFC 6891): its size, known before the body is chosen, and its bytes.
-// Options in the order NSID, COOKIE, EDE; the record is the message's last.
+// Options in the order NSID, COOKIE, TCP-KEEPALIVE, EDE; the record is the message's last.
 #pragma once
 
 #include <cstring>
@@ -14,8 +14,9 @@ inline constexpr size_t kOptFixedSize = 11;
 inline constexpr size_t kOptionHeadSize = 4;
 inline constexpr size_t kCookieOptionSize = kOptionHeadSize + kClientCookieSize + kServerCookieSize;
 inline constexpr size_t kEdeOptionSize = kOptionHeadSize + 2;
+inline constexpr size_t kKeepaliveOptionSize = kOptionHeadSize + 2;
 static_assert(kOptSizeMax == kOptFixedSize + kOptionHeadSize + Identity::kTextSizeMax +
-                                 kCookieOptionSize + kEdeOptionSize);
+                                 kCookieOptionSize + kKeepaliveOptionSize + kEdeOptionSize);
 // Whatever is asked of whatever body fits a message.
 static_assert(wire::kHeaderSize + 259 + snapshot::kBodySizeMax + kOptSizeMax <=
               wire::kMessageSizeMax);
@@ -29,6 +30,11 @@ inline Bytes nsid_of(const Query& query, Outcome outcome, const Limits& limits) 
   return limits.identity->nsid();
 }
 
+// Over UDP it means nothing (RFC 7828 section 3.3.2).
+inline bool tells_keepalive(const Query& query, const Limits& limits) {
+  return query.wants_keepalive && limits.transport == Transport::tcp && limits.keepalive != 0;
+}
+
 // The options' size. REQUIRES: query.has_edns.
 [[gnu::always_inline]] inline size_t options_size(const Query& query, Outcome outcome,
                                                   const Limits& limits) {
@@ -36,6 +42,9 @@ inline Bytes nsid_of(const Query& query, Outcome outcome, const Limits& limits) 
   if (query.wants_nsid) [[unlikely]] {
     const size_t nsid_size = nsid_of(query, outcome, limits).size();
     size += nsid_size != 0 ? kOptionHeadSize + nsid_size : 0;
+  }
+  if (query.wants_keepalive) [[unlikely]] {
+    size += tells_keepalive(query, limits) ? kKeepaliveOptionSize : 0;
   }
   return ede_of(outcome) != kNoEde ? size + kEdeOptionSize : size;
 }
@@ -80,6 +89,11 @@ inline uint8_t* write_option_head(uint8_t* out, uint16_t code, size_t size) {
     std::memcpy(at, query.cookie.data(), kClientCookieSize);
     std::memcpy(at + kClientCookieSize, query.server_cookie, kServerCookieSize);
     at += kClientCookieSize + kServerCookieSize;
+  }
+  if (tells_keepalive(query, limits)) {
+    at = write_option_head(at, wire::kOptionKeepalive, 2);
+    store_be16(at, limits.keepalive);
+    at += 2;
   }
   if (ede_of(outcome) != kNoEde) {
     at = write_option_head(at, wire::kOptionEde, 2);

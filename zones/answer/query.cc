@@ -87,6 +87,7 @@ bool parse_options(Bytes options, Query& query, Additional& additional) {
       take_cookie(options.subspan(at, size), query, additional);
     }
     query.wants_nsid = query.wants_nsid || code == wire::kOptionNsid;
+    query.wants_keepalive = query.wants_keepalive || (code == wire::kOptionKeepalive && size == 0);
     at += size;
   }
   return true;
@@ -145,6 +146,7 @@ bool parse_opt(const uint8_t* fixed, Bytes data, Query& query, Additional& addit
 void forget_opt(Query& query) {
   query.has_edns = false;
   query.wants_nsid = false;
+  query.wants_keepalive = false;
   query.cookie_size = 0;
 }
 
@@ -251,6 +253,8 @@ void clear(Query& query) {
   query.has_edns = false;
   query.dnssec_ok = false;
   query.wants_nsid = false;
+  query.subject_flags = 0;
+  query.wants_keepalive = false;
   query.cookie_size = 0;
   query.cookie_valid = false;
   query.server_cookie = nullptr;

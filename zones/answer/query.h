@@ -29,12 +29,15 @@ struct alignas(64) Query {
   bool has_edns = false;
   bool dnssec_ok = false;
   bool wants_nsid = false;
+  bool wants_keepalive = false;  // an empty TCP-KEEPALIVE; one that is not empty is passed over
   // As received: 0 (none), 8 (client cookie only) or 16 to 40.
   uint8_t cookie_size = 0;
   // Set by who checks cookies, between parsing and deciding, when cookie_size != 0: whether the
   // cookie proves the source, and the server cookie to send back (kServerCookieSize bytes; nullptr:
   // no COOKIE option).
   bool cookie_valid = false;
+  // RA, when who asks may have names of others looked up; set by who knows, before deciding.
+  uint16_t subject_flags = 0;
   const uint8_t* server_cookie = nullptr;
   // Client cookie, then up to kServerCookieSize bytes of the server's; only
   // min(cookie_size, size()) bytes are set. A copy: the reply is composed over the message.

@@ -170,6 +170,17 @@ Status write_file_whole(const std::string& path, Bytes bytes) {
   return rename_file(partial, path);
 }
 
+void forget_cached(const std::string& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() >= 0) {
+    constexpr unsigned kWritten =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    // An error that the wait meets is also told to the file system's sync.
+    ::sync_file_range(file.get(), 0, 0, kWritten);
+    ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
+  }
+}
+
 Status sync_files(const std::string& directory, std::span<const std::string> paths) {
   if (paths.empty()) {
     return {};

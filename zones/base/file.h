@@ -25,6 +25,9 @@ Status write_file_durably(const std::string& path, Bytes bytes, unsigned mode = 
 // bytes are safe from a crash of the machine once sync_files() has returned, which syncs many
 // together. Until then a path may hold anything after such a crash.
 Status write_file_whole(const std::string& path, Bytes bytes);
+// Waits until the bytes are on their way to the disk's own memory, and gives the page cache's copy
+// of them back: who writes more than he will read soon need not push out what others read. A wish.
+void forget_cached(const std::string& path);
 Status sync_files(const std::string& directory, std::span<const std::string> paths);
 
 // mkdir -p.

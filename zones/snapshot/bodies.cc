@@ -2,6 +2,7 @@
 #include "zones/snapshot/bodies.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "zones/base/assert.h"
@@ -226,10 +227,46 @@ Result<uint32_t> BodiesBuilder::end() {
   return static_cast<uint32_t>(index_.size() - 1);
 }
 
+uint8_t* BodiesBuilder::add_answers(uint16_t type, uint32_t ttl, uint16_t data_size,
+                                    uint16_t count) {
+  MERLON_ASSERT(open_.authority_count == 0 && open_.additional_count == 0);
+  open_.answer_count = static_cast<uint16_t>(open_.answer_count + count);
+  std::array<uint8_t, kAnswerRoom> fixed;
+  store_be16(fixed.data(), wire::kOwnerIsQname);
+  store_be16(fixed.data() + 2, type);
+  store_be16(fixed.data() + 4, wire::kClassIn);
+  store_be32(fixed.data() + 6, ttl);
+  store_be16(fixed.data() + 10, data_size);
+  const size_t start = data_.size();
+  const size_t step = kAnswerRoom + data_size;
+  data_.resize(start + step * count);
+  uint8_t* at = data_.data() + start;
+  for (size_t i = 0; i < count; ++i) {
+    std::memcpy(at + i * step, fixed.data(), fixed.size());
+  }
+  return at + kAnswerRoom;
+}
+
 void BodiesBuilder::write_sections(SegmentBuilder& builder) const {
-  builder.add_table(SectionKind::body_index, index_);
-  builder.add_table(SectionKind::body_pointers, pointers_);
-  builder.add(SectionKind::body_data, data_);
+  const auto bytes_of_table = [](const auto& rows) {
+    return Bytes(reinterpret_cast<const uint8_t*>(rows.data()), rows.size() * sizeof(rows[0]));
+  };
+  builder.add_view(SectionKind::body_index, bytes_of_table(index_));
+  builder.add_view(SectionKind::body_pointers, bytes_of_table(pointers_));
+  builder.add_view(SectionKind::body_data, data_);
+}
+
+Result<Segment> BodiesBuilder::build() const {
+  SegmentBuilder builder(SegmentKind::bodies);
+  write_sections(builder);
+  return builder.build();
+}
+
+void BodiesBuilder::clear() {
+  index_.clear();
+  pointers_.clear();
+  data_.clear();
+  open_ = {};
 }
 
 std::vector<uint8_t> BodiesBuilder::finish() const {

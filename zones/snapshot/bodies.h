@@ -91,6 +91,11 @@ class BodiesBuilder {
   };
 
   void begin();
+  // So many answer records of the question's name, type and TTL, whose data of `data_size` bytes
+  // the caller writes: returns where each record's data is to be, the first; the next one is
+  // kAnswerRoom + data_size further. Valid until anything else is added.
+  uint8_t* add_answers(uint16_t type, uint32_t ttl, uint16_t data_size, uint16_t count);
+  static constexpr size_t kAnswerRoom = 12;
   // REQUIRES: sections in message order; data.size() <= 65535.
   void add(const Record& record);
   // The index of the finished body. Errors: invalid_argument when it exceeds what a message holds.
@@ -101,8 +106,12 @@ class BodiesBuilder {
   Bytes bytes_of(uint32_t index) const {
     return Bytes(data_).subspan(index_[index].offset, index_[index].size);
   }
+  // The builder of the segment takes views: bodies must not change until its bytes are made.
   void write_sections(SegmentBuilder& builder) const;
   std::vector<uint8_t> finish() const;  // a whole bodies segment
+  Result<Segment> build() const;        // the same, checked, without one more copy
+  // Empty again, with the memory it has.
+  void clear();
 
  private:
   std::vector<BodyEntry> index_;

@@ -37,6 +37,17 @@ IndexKey IndexKey::random() {
   return key;
 }
 
+Result<std::shared_ptr<const LoadedBodies>> LoadedBodies::make(Segment segment) {
+  auto loaded = std::make_shared<LoadedBodies>();
+  loaded->segment = std::move(segment);
+  auto view = BodiesView::open(loaded->segment);
+  if (!view) {
+    return std::unexpected(view.error());
+  }
+  loaded->view = std::move(*view);
+  return loaded;
+}
+
 Result<std::shared_ptr<const LoadedZone>> LoadedZone::make(
     Segment segment, std::vector<std::shared_ptr<const LoadedBodies>> bodies, const IndexKey& key) {
   auto zone = std::make_shared<LoadedZone>();

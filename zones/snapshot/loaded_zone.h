@@ -38,6 +38,9 @@ struct IndexKey : name::HashKey {
 struct LoadedBodies {
   Segment segment;
   BodiesView view;
+
+  // Errors: corruption, of BodiesView::open().
+  static Result<std::shared_ptr<const LoadedBodies>> make(Segment segment);
 };
 
 // What answers one type at one name.

@@ -385,41 +385,74 @@ uint64_t Segment::offset_of(SectionKind kind) const {
   return entry == nullptr ? 0 : entry->offset;
 }
 
+struct SegmentBuilder::Layout {
+  SegmentHeader header{};
+  std::vector<SectionEntry> table;
+};
+
 void SegmentBuilder::add(SectionKind kind, std::vector<uint8_t> content) {
-  MERLON_ASSERT(sections_.empty() || sections_.back().kind < kind);
-  sections_.push_back({kind, std::move(content)});
+  owned_.push_back(std::move(content));
+  add_view(kind, owned_.back());
 }
 
-std::vector<uint8_t> SegmentBuilder::finish() const {
+void SegmentBuilder::add_view(SectionKind kind, Bytes content) {
+  MERLON_ASSERT(sections_.empty() || sections_.back().kind < kind);
+  sections_.push_back({kind, content});
+}
+
+SegmentBuilder::Layout SegmentBuilder::lay_out() const {
   MERLON_ASSERT(!sections_.empty() && sections_.size() <= kSectionCountMax);
-  std::vector<SectionEntry> table;
+  Layout layout;
   uint64_t end = sizeof(SegmentHeader) + sections_.size() * sizeof(SectionEntry);
   for (const Section& section : sections_) {
     const uint64_t offset = align_up(end);
-    table.push_back({static_cast<uint32_t>(section.kind), 0, offset, section.content.size(),
-                     XXH3_64bits(section.content.data(), section.content.size())});
+    layout.table.push_back({static_cast<uint32_t>(section.kind), 0, offset, section.content.size(),
+                            XXH3_64bits(section.content.data(), section.content.size())});
     end = offset + section.content.size();
   }
-  SegmentHeader header{};
-  header.magic = kMagic;
-  header.major = kMajor;
-  header.minor = kMinor;
-  header.kind = static_cast<uint32_t>(kind_);
-  header.file_size = end;
-  header.section_count = static_cast<uint32_t>(table.size());
-  const Bytes table_bytes{reinterpret_cast<const uint8_t*>(table.data()),
-                          table.size() * sizeof(SectionEntry)};
-  header.checksum = header_checksum(header, table_bytes);
-  std::vector<uint8_t> file(end);
-  std::memcpy(file.data(), &header, sizeof header);
-  std::memcpy(file.data() + sizeof header, table_bytes.data(), table_bytes.size());
+  layout.header.magic = kMagic;
+  layout.header.major = kMajor;
+  layout.header.minor = kMinor;
+  layout.header.kind = static_cast<uint32_t>(kind_);
+  layout.header.file_size = end;
+  layout.header.section_count = static_cast<uint32_t>(layout.table.size());
+  layout.header.checksum =
+      header_checksum(layout.header, {reinterpret_cast<const uint8_t*>(layout.table.data()),
+                                      layout.table.size() * sizeof(SectionEntry)});
+  return layout;
+}
+
+// REQUIRES: the file is all zero yet.
+void SegmentBuilder::write(const Layout& layout, MutableBytes file) const {
+  std::memcpy(file.data(), &layout.header, sizeof layout.header);
+  std::memcpy(file.data() + sizeof layout.header, layout.table.data(),
+              layout.table.size() * sizeof(SectionEntry));
   for (size_t i = 0; i < sections_.size(); ++i) {
     if (!sections_[i].content.empty()) {
-      std::memcpy(file.data() + table[i].offset, sections_[i].content.data(),
+      std::memcpy(file.data() + layout.table[i].offset, sections_[i].content.data(),
                   sections_[i].content.size());
     }
   }
+}
+
+std::vector<uint8_t> SegmentBuilder::finish() const {
+  const Layout layout = lay_out();
+  std::vector<uint8_t> file(layout.header.file_size);
+  write(layout, file);
   return file;
+}
+
+Result<Segment> SegmentBuilder::build() const {
+  const Layout layout = lay_out();
+  auto buffer = SegmentBuffer::allocate(layout.header.file_size);
+  if (!buffer) {
+    return fail(ErrorCode::internal, "{}", buffer.error().message);
+  }
+  if (layout.header.file_size < kMappedSizeMin) {  // of the heap, and so not zero
+    std::memset(buffer->bytes().data(), 0, layout.header.file_size);
+  }
+  write(layout, buffer->bytes());
+  return Segment::from_buffer(std::move(*buffer));
 }
 
 }  // namespace merlon::snapshot

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -89,6 +90,8 @@ class Segment {
   static Result<Segment> load(const std::string& path, SegmentKind kind, const ContentHash& hash);
   // The same checks on bytes in memory (tests, fuzzing, the writer's own check), without the hash.
   static Result<Segment> from_bytes(Bytes bytes);
+  // The same for bytes that need not be copied.
+  static Result<Segment> from_buffer(SegmentBuffer buffer) { return check(std::move(buffer)); }
 
   SegmentKind kind() const { return kind_; }
   Bytes bytes() const { return buffer_.bytes(); }
@@ -135,9 +138,13 @@ std::unexpected<Error> damaged(const Segment& segment, SectionKind kind, uint64_
 class SegmentBuilder {
  public:
   explicit SegmentBuilder(SegmentKind kind) : kind_(kind) {}
+  SegmentBuilder(const SegmentBuilder&) = delete;
+  SegmentBuilder& operator=(const SegmentBuilder&) = delete;
 
   // REQUIRES: kinds ascend.
   void add(SectionKind kind, std::vector<uint8_t> content);
+  // Not copied: must stay until the bytes are made.
+  void add_view(SectionKind kind, Bytes content);
   template <class T>
   void add_table(SectionKind kind, const std::vector<T>& rows) {
     static_assert(std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>);
@@ -148,13 +155,21 @@ class SegmentBuilder {
     add(kind, std::move(content));
   }
   std::vector<uint8_t> finish() const;
+  // The same bytes where a loaded segment has them, checked as one that is loaded. Errors: internal
+  // (no memory, or what was added is no segment).
+  Result<Segment> build() const;
 
  private:
   struct Section {
     SectionKind kind;
-    std::vector<uint8_t> content;
+    Bytes content;
   };
+  struct Layout;
+  Layout lay_out() const;
+  void write(const Layout& layout, MutableBytes file) const;
+
   SegmentKind kind_;
+  std::deque<std::vector<uint8_t>> owned_;
   std::vector<Section> sections_;
 };
 

@@ -72,6 +72,9 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::load(const Directory& director
   snapshot->key_ = key;
   const std::string context = fmt::format("load generation {}", manifest.generation);
   snapshot->reserve(manifest);
+  if (options.made != nullptr) {
+    snapshot->adopt(manifest, *options.made);
+  }
   if (options.threads > 1) {
     if (auto read = snapshot->read_ahead(directory, manifest, before, options.threads); !read) {
       return in(context, read.error());
@@ -118,11 +121,20 @@ void Snapshot::reserve(const Manifest& manifest) {
   zones_by_hash_.reserve(zones_.capacity());
 }
 
+void Snapshot::adopt(const Manifest& manifest, const BodiesByHash& made) {
+  for (const ManifestSegment& listed : manifest.segments) {
+    const auto at = listed.kind == SegmentKind::bodies ? made.find(listed.hash) : made.end();
+    if (at != made.end()) {
+      bodies_by_hash_[listed.hash] = at->second;
+    }
+  }
+}
+
 Status Snapshot::read_ahead(const Directory& directory, const Manifest& manifest,
                             const Snapshot* before, unsigned threads) {
   std::vector<const ManifestSegment*> wanted;
   for (const ManifestSegment& listed : manifest.segments) {
-    if (listed.kind == SegmentKind::bodies &&
+    if (listed.kind == SegmentKind::bodies && !bodies_by_hash_.contains(listed.hash) &&
         (before == nullptr || !before->bodies_by_hash_.contains(listed.hash))) {
       wanted.push_back(&listed);
     }

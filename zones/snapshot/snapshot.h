@@ -30,6 +30,9 @@ struct LoadedAccess {
   AccessView view;
 };
 
+using BodiesByHash =
+    std::unordered_map<ContentHash, std::shared_ptr<const LoadedBodies>, ContentHashHasher>;
+
 class Snapshot {
  public:
   // Loads a generation, sharing with `before` (may be null) what is the same. Errors name file,
@@ -38,6 +41,9 @@ class Snapshot {
   // beside it.
   struct LoadOptions {
     unsigned threads = 1;
+    // Bodies that the caller has made, checked and written itself, by the hash of their bytes: they
+    // are taken as they are instead of read from disk.
+    const BodiesByHash* made = nullptr;
   };
   static Result<std::shared_ptr<const Snapshot>> load(const Directory& directory,
                                                       const Manifest& manifest, const IndexKey& key,
@@ -82,6 +88,7 @@ class Snapshot {
 
  private:
   void reserve(const Manifest& manifest);
+  void adopt(const Manifest& manifest, const BodiesByHash& made);
   // Each returns the segment's size.
   Result<uint64_t> load_bodies(const Directory& directory, const ManifestSegment& listed,
                                const Snapshot* before);
@@ -104,8 +111,7 @@ class Snapshot {
   std::vector<std::shared_ptr<const LoadedZone>> zones_;
   std::shared_ptr<const LoadedAccess> access_;
   // By content hash, so that the next generation can share.
-  std::unordered_map<ContentHash, std::shared_ptr<const LoadedBodies>, ContentHashHasher>
-      bodies_by_hash_;
+  BodiesByHash bodies_by_hash_;
   std::unordered_map<ContentHash, std::shared_ptr<const LoadedZone>, ContentHashHasher>
       zones_by_hash_;
   ContentHash access_hash_;

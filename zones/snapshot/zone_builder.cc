@@ -224,6 +224,13 @@ void ZoneBuilder::set_signature(size_t node, uint16_t type, uint32_t body) {
   at->signature = body;
 }
 
+void ZoneBuilder::set_body(size_t node, uint16_t type, uint32_t body) {
+  MERLON_ASSERT(arranged_);
+  const auto at = std::ranges::lower_bound(nodes_[node].rrsets, type, {}, &Rrset::type);
+  MERLON_ASSERT(at != nodes_[node].rrsets.end() && at->type == type && at->dependency == 0);
+  at->body = body;
+}
+
 void ZoneBuilder::add_rrset_at(size_t node, uint16_t type, uint32_t body) {
   MERLON_ASSERT(arranged_);
   std::vector<Rrset>& rrsets = nodes_[node].rrsets;

@@ -75,6 +75,9 @@ class ZoneBuilder {
   void set_signature(size_t node, uint16_t type, uint32_t body);  // REQUIRES: has that type
   void add_rrset_at(size_t node, uint16_t type, uint32_t body);   // REQUIRES: has not that type
   void add_nsec3(const Nsec3Entry& entry) { nsec3_.push_back(entry); }
+  std::span<const Nsec3Entry> nsec3() const { return nsec3_; }
+  // For an RRset that was added with kNoBody, because its data depends on all others.
+  void set_body(size_t node, uint16_t type, uint32_t body);  // REQUIRES: has that type
 
   // The finished segment, verified by reading it back; arranges first when need be. Errors: those
   // of arrange(); internal when it does not read back.

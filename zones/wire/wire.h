@@ -88,7 +88,8 @@ constexpr bool is_data_type(uint16_t type) {
 
 inline constexpr uint16_t kClassIn = 1;
 inline constexpr uint16_t kClassChaos = 3;
-inline constexpr uint16_t kOptionNsid = 3;     // RFC 5001
+inline constexpr uint16_t kOptionNsid = 3;  // RFC 5001
+inline constexpr uint16_t kOptionKeepalive = 11;
 inline constexpr uint16_t kOptionCookie = 10;  // RFC 7873
 inline constexpr uint16_t kOptionEde = 15;     // RFC 8914
 inline constexpr uint16_t kEdeProhibited = 18;

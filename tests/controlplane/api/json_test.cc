@@ -26,7 +26,7 @@ std::string fault_of_feed(const std::string& text) {
 }
 
 std::string fault_of_device(const std::string& text) {
-  const Result<store::Device> device = device_from_json(Json::parse(text));
+  const Result<DeviceRequest> device = device_from_json(Json::parse(text));
   return device ? "accepted" : device.error().message;
 }
 
@@ -137,10 +137,10 @@ TEST(ApiJson, DeviceSourcesAreReadStrictly) {
 }
 
 TEST(ApiJson, DeviceIsWrittenWithCanonicalSources) {
-  const Result<store::Device> device = device_from_json(
+  const Result<DeviceRequest> device = device_from_json(
       Json::parse(R"({"name":"fw","account":"acme","sources":["2001:DB8:0::1","192.0.2.0/24"]})"));
   ASSERT_TRUE(device);
-  EXPECT_EQ(to_json(*device)["sources"], Json::parse(R"(["2001:db8::1","192.0.2.0/24"])"));
+  EXPECT_EQ(to_json(device->device)["sources"], Json::parse(R"(["2001:db8::1","192.0.2.0/24"])"));
 }
 
 TEST(ApiJson, BytesThatAreNotUtf8AreReplaced) {

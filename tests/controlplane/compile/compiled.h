@@ -115,11 +115,11 @@ class Loaded {
   explicit Loaded(const Compiled& compiled) {
     std::map<snapshot::ContentHash, std::shared_ptr<const snapshot::LoadedBodies>> bodies;
     for (const CompiledSegment& segment : compiled.segments) {
-      EXPECT_EQ(snapshot::ContentHash::of(segment.bytes), segment.listed.hash);
-      EXPECT_EQ(segment.bytes.size(), segment.listed.size_bytes);
+      EXPECT_EQ(snapshot::ContentHash::of(segment.content()), segment.listed.hash);
+      EXPECT_EQ(segment.content().size(), segment.listed.size_bytes);
       if (segment.listed.kind == snapshot::SegmentKind::bodies) {
         auto made = std::make_shared<snapshot::LoadedBodies>();
-        made->segment = snapshot::Segment::from_bytes(segment.bytes).value();
+        made->segment = snapshot::Segment::from_bytes(segment.content()).value();
         made->view = snapshot::BodiesView::open(made->segment).value();
         EXPECT_TRUE(bodies.emplace(segment.listed.hash, made).second) << "a segment twice";
       }

@@ -116,9 +116,55 @@ TEST(CompiledZone, AllIsTheSameWithTheSameMemoryAndInput) {
     EXPECT_EQ(second.memory, first.memory);
     ASSERT_EQ(second.segments.size(), first.segments.size());
     for (size_t i = 0; i < first.segments.size(); ++i) {
-      EXPECT_EQ(second.segments[i].bytes, first.segments[i].bytes);
+      EXPECT_TRUE(std::ranges::equal(second.segments[i].content(), first.segments[i].content()));
     }
   }
+}
+
+// Who takes segments while they are made gets each of them; the zone is the same.
+TEST(CompiledZone, ThreadsMakeTheSameBytesAndHandOverEverySegment) {
+  const Settings made = settings();
+  const ZoneInput input{.apex = made.suffix,
+                        .account = 0,
+                        .lists = {list("x", scattered(300'000)), list("y", scattered(300'000)),
+                                  list("z", ips({"20.0.0.0/24", "2600::/124"}))}};
+  const auto alone = compile_zone(input, {.settings = made, .next_serial = 1}, {}).value();
+  std::mutex mutex;
+  std::set<std::string> stored;
+  const auto together = compile_zone(input,
+                                     {.settings = made,
+                                      .next_serial = 1,
+                                      .threads = 3,
+                                      .store =
+                                          [&](const CompiledSegment& segment) {
+                                            const std::lock_guard lock(mutex);
+                                            stored.insert(segment.listed.hash.to_text());
+                                            return Status();
+                                          }},
+                                     {})
+                            .value();
+  ASSERT_EQ(together.segments.size(), alone.segments.size());
+  ASSERT_GT(alone.segments.size(), 2u);
+  for (size_t i = 0; i < alone.segments.size(); ++i) {
+    EXPECT_TRUE(std::ranges::equal(together.segments[i].content(), alone.segments[i].content()));
+    EXPECT_EQ(stored.contains(alone.segments[i].listed.hash.to_text()),
+              alone.segments[i].listed.kind == SegmentKind::bodies);
+  }
+}
+
+TEST(CompiledZone, WhatCannotBeStoredEndsTheCompile) {
+  const Settings made = settings();
+  const ZoneInput input{.apex = made.suffix, .account = 0, .lists = {list("x", scattered(10))}};
+  const auto compiled = compile_zone(
+      input,
+      {.settings = made,
+       .next_serial = 1,
+       .threads = 2,
+       .store = [](const CompiledSegment&) -> Status { return fail(ErrorCode::io, "disk full"); }},
+      {});
+  ASSERT_FALSE(compiled.has_value());
+  EXPECT_EQ(compiled.error().code, ErrorCode::io);
+  EXPECT_THAT(compiled.error().message, testing::HasSubstr("disk full"));
 }
 
 // A lost cache keeps serial and hash, which the snapshot tells: the serial stays when it can.

@@ -65,31 +65,31 @@ bool comes_true(Done&& done) {
 
 }  // namespace
 
-Client::Client(std::string_view server, std::string_view source) {
-  connect_to(server, source, 0);
-}
-
-Client Client::with_small_buffer(std::string_view server) {
-  Client client;
-  client.connect_to(server, "", 4096);
-  return client;
-}
-
-void Client::connect_to(std::string_view server, std::string_view source, int receive_buffer) {
+dns::Fd connected_socket(std::string_view server, std::string_view source, int receive_buffer) {
   const auto endpoint = dns::parse_endpoint(server);
   MERLON_ASSERT(endpoint.has_value());
   const bool v4 = endpoint->address.family == address::Family::v4;
-  fd_ = dns::Fd(socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  MERLON_ASSERT(fd_.valid());
+  dns::Fd fd(socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  MERLON_ASSERT(fd.valid());
   if (receive_buffer != 0) {
-    setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
   }
   if (!source.empty()) {
     const SocketAddress from = socket_address({*address::parse_address(source), 0});
-    MERLON_ASSERT(bind(fd_.get(), from.get(), from.size) == 0);
+    MERLON_ASSERT(bind(fd.get(), from.get(), from.size) == 0);
   }
   const SocketAddress to = socket_address(*endpoint);
-  MERLON_ASSERT(connect(fd_.get(), to.get(), to.size) == 0);
+  MERLON_ASSERT(connect(fd.get(), to.get(), to.size) == 0);
+  return fd;
+}
+
+Client::Client(std::string_view server, std::string_view source)
+    : fd_(connected_socket(server, source)) {}
+
+Client Client::with_small_buffer(std::string_view server) {
+  Client client;
+  client.fd_ = connected_socket(server, "", 4096);
+  return client;
 }
 
 bool Client::send_raw(Bytes bytes) {
@@ -109,6 +109,12 @@ bool Client::send_message(Bytes message) {
 
 void Client::close_writing() {
   shutdown(fd_.get(), SHUT_WR);
+}
+
+void Client::reset() {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  fd_ = dns::Fd();
 }
 
 bool Client::read_exactly(MutableBytes out, Clock::time_point end) {

@@ -32,6 +32,7 @@ class Client {
   bool send_raw(Bytes bytes);  // false when the connection is gone
   bool send_message(Bytes message);
   void close_writing();
+  void reset();  // the server sees an error, not an end
   // The next message without its length; nullopt when the server closes or the time is over.
   std::optional<Message> receive(Milliseconds patience = kPatience);
   std::optional<Message> ask(const QuerySpec& spec);
@@ -43,11 +44,14 @@ class Client {
 
  private:
   Client() = default;
-  void connect_to(std::string_view server, std::string_view source, int receive_buffer);
   bool read_exactly(MutableBytes out, std::chrono::steady_clock::time_point end);
 
   dns::Fd fd_;
 };
+
+// A connected socket, from `source` when given. Aborts when there is none.
+dns::Fd connected_socket(std::string_view server, std::string_view source = "",
+                         int receive_buffer = 0);
 
 Message framed(Bytes message);
 Message concatenate(const std::vector<Message>& parts);

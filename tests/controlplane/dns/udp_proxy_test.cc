@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "controlplane/dns/socket.h"
+#include "tests/controlplane/dns/fake_services.h"
 #include "tests/controlplane/dns/special_queries.h"
 #include "tests/support/snapshot_fixture.h"
 #include "zones/answer/answer.h"
@@ -164,6 +165,103 @@ TEST_F(UdpProxyTest, AnswersTheSpecialKinds) {
   EXPECT_EQ(rcode_of(with_tsig, "8.8.8.8"), wire::rcode::refused);
   EXPECT_EQ(rcode_of(ixfr_query("merlon.internal.", 0), "203.0.113.2"), wire::rcode::refused);
   EXPECT_EQ(count(UdpProxyCounter::special), 6u);
+}
+
+class UdpProxyServiceTest : public UdpProxyTest {
+ protected:
+  void SetUp() override {
+    slot_.set(fixture_.snapshot);
+    auto started =
+        UdpProxyServer::start({.socket_path = path_, .services = {&special_, &forwarder_}}, slot_);
+    ASSERT_TRUE(started.has_value()) << started.error().message;
+    server_ = std::move(*started);
+  }
+  static SpecialMessage ask_for(uint16_t type, uint16_t id) {
+    return make_query({.name = "merlon.internal.", .type = type, .id = id, .edns = true});
+  }
+
+  FakeSpecial special_;
+  FakeForwarder forwarder_;
+};
+
+TEST_F(UdpProxyServiceTest, ServicesAnswerWhoMayAsk) {
+  DataPlane plane(path_);
+  EXPECT_EQ(plane.ask(ask_for(kAskWhole, 3)), FakeSpecial::whole_answer(3));
+  const auto seen = special_.clients();
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(seen[0].source, *address::parse_address("192.0.2.10"));
+  EXPECT_EQ(seen[0].source_port, 40'000);
+  EXPECT_EQ(seen[0].transport, answer::Transport::udp);
+  ASSERT_TRUE(plane.ask(ask_for(kAskWhole, 3), "8.8.8.8").has_value());
+  ASSERT_TRUE(plane.ask(ask_for(kAskForwarded, 3), "203.0.113.2").has_value());
+  EXPECT_EQ(special_.clients().size(), 1u);
+  EXPECT_EQ(forwarder_.count(), 0u);
+}
+
+TEST_F(UdpProxyServiceTest, LookedUpAnswersComeWhenTheyAreKnown) {
+  DataPlane plane(path_);
+  constexpr std::array<uint8_t, 1> kFirst = {1};
+  constexpr std::array<uint8_t, 1> kSecond = {2};
+  ASSERT_TRUE(plane.send(ask_for(kAskForwarded, 1), "192.0.2.10", kFirst));
+  ASSERT_TRUE(plane.send(ask_for(kAskForwarded, 2), "2001:db8:7::10", kSecond));
+  ASSERT_TRUE(forwarder_.waits_for(2));
+  EXPECT_EQ(plane.ask(make_query({})), expected(make_query({}), "192.0.2.10"));
+  forwarder_.finish(1, FakeSpecial::whole_answer(2));
+  EXPECT_EQ(plane.receive("2001:db8:7::10", kSecond), FakeSpecial::whole_answer(2));
+  forwarder_.finish(0, FakeSpecial::whole_answer(1));
+  EXPECT_EQ(plane.receive("192.0.2.10", kFirst), FakeSpecial::whole_answer(1));
+  // No answer ends the data plane's wait, too.
+  ASSERT_TRUE(plane.send(ask_for(kAskForwarded, 3), "192.0.2.10", kFirst));
+  ASSERT_TRUE(forwarder_.waits_for(3));
+  forwarder_.finish(2, {});
+  EXPECT_EQ(plane.receive("192.0.2.10", kFirst), SpecialMessage());
+  EXPECT_EQ(count(UdpProxyCounter::forwarded), 3u);
+}
+
+TEST_F(UdpProxyServiceTest, WhatIsTooLargeForTheClientIsCut) {
+  DataPlane plane(path_);
+  const SpecialMessage query = ask_for(kAskLarge, 3);
+  const auto direct = plane.ask(query);
+  SpecialMessage large = query;
+  store_be16(large.data() + 2, 0x8400);
+  large.resize(FakeSpecial::kLargeSize);
+  ASSERT_TRUE(plane.send(ask_for(kAskForwarded, 3), "192.0.2.10"));
+  ASSERT_TRUE(forwarder_.waits_for(1));
+  forwarder_.finish(0, large);
+  const auto late = plane.receive("192.0.2.10");
+  for (const auto& reply : {direct, late}) {
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->size(), query.size());  // header, question, OPT
+    EXPECT_EQ(load_be16(reply->data() + 2), 0x8400 | wire::flag::tc);
+    EXPECT_EQ(load_be16(reply->data() + 4), 1);
+    EXPECT_EQ(load_be16(reply->data() + 6), 0);
+    EXPECT_EQ(load_be16(reply->data() + 10), 1);
+    EXPECT_TRUE(std::ranges::equal(Bytes(*reply).subspan(12, query.size() - 12 - 11),
+                                   Bytes(query).subspan(12, query.size() - 12 - 11)));
+  }
+}
+
+TEST_F(UdpProxyServiceTest, AStreamIsNotForUdp) {
+  DataPlane plane(path_);
+  const auto reply = plane.ask(ask_for(kAskStream, 3));
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(load_be16(reply->data() + 2) & wire::flag::rcode_mask, wire::rcode::notimp);
+  EXPECT_EQ(special_.streams_open(), 0);
+}
+
+TEST_F(UdpProxyServiceTest, AnAnswerForADataPlaneThatIsGoneIsDropped) {
+  {
+    DataPlane gone(path_);
+    ASSERT_TRUE(gone.send(ask_for(kAskForwarded, 1), "192.0.2.10"));
+    ASSERT_TRUE(forwarder_.waits_for(1));
+  }
+  DataPlane plane(path_);
+  ASSERT_TRUE(plane.ask(make_query({})).has_value());
+  forwarder_.finish(0, FakeSpecial::whole_answer(1));
+  EXPECT_TRUE(comes_true([&] { return count(UdpProxyCounter::too_late) == 1; }));
+  EXPECT_TRUE(plane.ask(make_query({})).has_value());
+  server_.reset();
+  forwarder_.finish(0, FakeSpecial::whole_answer(1));  // after the server's end
 }
 
 TEST_F(UdpProxyTest, WhatGetsNoAnswerEndsTheWait) {

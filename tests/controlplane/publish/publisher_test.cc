@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/controlplane/publish/generations.h"
 #include "zones/base/file.h"
@@ -334,6 +335,32 @@ TEST_F(PublisherTest, OldGenerationInForceKeepsWhatItUses) {
     ASSERT_TRUE(publisher.clean_up().has_value());
     EXPECT_EQ(load_current(path()).value(), 2u);
   }
+}
+
+TEST_F(PublisherTest, ThreadsStoreSideBySide) {
+  Publisher publisher = open();
+  const Content content(1);
+  std::vector<Written> written(4);
+  {
+    std::vector<std::jthread> threads;
+    for (Written& mine : written) {
+      threads.emplace_back([&] {
+        for (const SegmentFile& file : content.files) {
+          EXPECT_TRUE(publisher.store({file}, mine).has_value());
+          EXPECT_TRUE(publisher.holds(file.listed.hash));
+        }
+      });
+    }
+  }
+  for (const Written& mine : written) {
+    EXPECT_EQ(mine.segments_written + mine.segments_reused, content.files.size());
+  }
+  const auto made = publisher.write(content.files, 1);
+  ASSERT_TRUE(made.has_value()) << made.error().message;
+  EXPECT_EQ(made->segments_written, 0u);
+  ASSERT_TRUE(publisher.set_current(made->generation).has_value());
+  EXPECT_EQ(load_current(path()).value(), made->generation);
+  EXPECT_EQ(count_files(publisher.directory().segments_path()), content.files.size());
 }
 
 TEST_F(PublisherTest, ManySegmentsAtOnceAreAllThere) {

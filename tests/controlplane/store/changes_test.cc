@@ -79,9 +79,15 @@ TEST_F(StoreChanges, EveryMutationIsNamed) {
   EXPECT_THAT(changes(), ElementsAre(feed_change(Kind::feed_definition, "one")));
   EXPECT_GOOD(store->add_device(device("edge", "acme", {"5.5.5.5"}), 1));
   EXPECT_THAT(changes(),
-              ElementsAre(account_change(Kind::devices, 0), account_change(Kind::account, 1)));
+              ElementsAre(account_change(Kind::devices, 1), account_change(Kind::account, 1)));
+  Device changed = store->device("edge").value();
+  changed.recursion = true;
+  EXPECT_GOOD(store->replace_device(changed));
+  EXPECT_THAT(changes(), ElementsAre(account_change(Kind::devices, 1)));
+  EXPECT_GOOD(store->replace_device(changed));
+  EXPECT_THAT(changes(), IsEmpty());
   EXPECT_GOOD(store->remove_device("edge"));
-  EXPECT_THAT(changes(), ElementsAre(account_change(Kind::devices, 0)));
+  EXPECT_THAT(changes(), ElementsAre(account_change(Kind::devices, 1)));
   Account account = store->account("acme").value();
   account.title = "x";
   EXPECT_GOOD(store->replace_account(account));
@@ -108,7 +114,7 @@ TEST_F(StoreChanges, EveryMutationIsNamed) {
   EXPECT_THAT(changes(), ElementsAre(account_change(Kind::list, 1, 1)));
   EXPECT_GOOD(store->remove_account("acme"));
   EXPECT_THAT(changes(),
-              ElementsAre(account_change(Kind::devices, 0), account_change(Kind::account, 1)));
+              ElementsAre(account_change(Kind::devices, 1), account_change(Kind::account, 1)));
   EXPECT_GOOD(store->remove_feed("one", 3));
   EXPECT_THAT(changes(), ElementsAre(feed_change(Kind::feed_definition, "one")));
 }

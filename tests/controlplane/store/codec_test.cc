@@ -221,15 +221,28 @@ TEST(DeviceCodec, EveryFieldSurvives) {
   made.created = 1234;
   made.number = 5;
   made.account_number = 6;
+  made.recursion = true;
+  made.dns_policy = "guard";
+  made.tsig_algorithm = "hmac-sha512";
+  made.tsig_secret = "c2VjcmV0IHNlY3JldCBzZWNyZXQ=";
+  made.notify = {"192.0.2.53", "[2001:db8::1]:5353"};
+  made.certificate = std::string(64, 'a');
+  made.token_digest = std::string(64, 'b');
   const auto read = decode_device(encode_device(made).value());
   ASSERT_TRUE(read.has_value());
-  EXPECT_EQ(read->name, made.name);
-  EXPECT_EQ(read->account, made.account);
-  EXPECT_EQ(read->tier, made.tier);
-  EXPECT_EQ(read->sources, made.sources);
-  EXPECT_EQ(read->created, made.created);
-  EXPECT_EQ(read->number, made.number);
-  EXPECT_EQ(read->account_number, made.account_number);
+  EXPECT_EQ(*read, made);
+}
+
+TEST(DeviceCodec, RecordOfBeforeHasNoneOfWhatCameLater) {
+  const auto read =
+      decode_device(R"({"version":1,"name":"fw","account":"acme","tier":1,"created":7,"number":2,)"
+                    R"("account_number":3,"sources":["192.0.2.1"]})");
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  Device old = device("fw", "acme", {"192.0.2.1"});
+  old.created = 7;
+  old.number = 2;
+  old.account_number = 3;
+  EXPECT_EQ(*read, old);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "tests/controlplane/store/account_support.h"
 #include "tests/controlplane/store/support.h"
 
 namespace merlon::store {
@@ -151,6 +152,114 @@ TEST_F(StoreDevices, WhatIsNotThereIsNotFoundByName) {
   EXPECT_GOOD(store->add_device(device("edge", "acme", {"5.5.5.5"}), 1));
   const std::string key_of_source = std::string("/4 ") + "\x05\x05\x05\x05";
   EXPECT_FAILS(store->remove_device(key_of_source), not_found, HasSubstr("no device"));
+}
+
+TEST_F(StoreDevices, AreChangedInPlace) {
+  EXPECT_GOOD(store->add_device(device("other", "bolt", {"5.5.5.6"}), 1));
+  const Device made = store->add_device(device("edge", "acme", {"5.5.5.5"}), 2).value();
+  Device wish = made;
+  wish.number = 99;
+  wish.account_number = 99;
+  wish.created = 99;
+  wish.sources = device("x", "x", {"5.5.5.5", "2a00::/32"}).sources;
+  wish.recursion = true;
+  wish.tsig_algorithm = "hmac-sha256";
+  wish.tsig_secret = "c2VjcmV0IHNlY3JldCBzZWNyZXQ=";
+  wish.notify = {"192.0.2.53", "192.0.2.53:5353", "[2001:db8::1]:53", "2001:db8::1"};
+  EXPECT_GOOD(store->replace_device(wish));
+  reopen();
+  wish.number = made.number;
+  wish.account_number = made.account_number;
+  wish.created = made.created;
+  EXPECT_EQ(store->device("edge").value(), wish);
+  // A source that it gave up is free; one of another's is not taken.
+  wish.sources = device("x", "x", {"2a00::/32", "5.5.5.6"}).sources;
+  EXPECT_FAILS(store->replace_device(wish), conflict, HasSubstr("other"));
+  wish.sources = device("x", "x", {"2a00::/32"}).sources;
+  EXPECT_GOOD(store->replace_device(wish));
+  EXPECT_GOOD(store->add_device(device("third", "bolt", {"5.5.5.5"}), 3));
+  EXPECT_FAILS(store->add_device(device("fourth", "bolt", {"2a00::/32"}), 3), conflict,
+               HasSubstr("edge"));
+  wish.account = "bolt";
+  EXPECT_FAILS(store->replace_device(wish), invalid_argument, HasSubstr("of account acme"));
+  wish.name = "nobody";
+  EXPECT_FAILS(store->replace_device(wish), not_found, HasSubstr("nobody"));
+}
+
+TEST_F(StoreDevices, AreFoundByTheirTokenAndByNoOther) {
+  Device made = store->add_device(device("edge", "acme", {"5.5.5.5"}), 2).value();
+  const std::string first(64, 'a');
+  const std::string second(64, 'b');
+  EXPECT_FAILS(store->device_by_token(first), not_found, HasSubstr("token"));
+  made.token_digest = first;
+  EXPECT_GOOD(store->replace_device(made));
+  EXPECT_EQ(store->device_by_token(first)->name, "edge");
+  made.token_digest = second;
+  EXPECT_GOOD(store->replace_device(made));
+  EXPECT_FALSE(store->device_by_token(first).has_value());
+  EXPECT_EQ(store->device_by_token(second)->name, "edge");
+  EXPECT_EQ(store->devices()->size(), 1u);
+  EXPECT_FALSE(store->device_by_token("").has_value());
+  EXPECT_GOOD(store->remove_device("edge"));
+  EXPECT_FALSE(store->device_by_token(second).has_value());
+}
+
+TEST_F(StoreDevices, RecurseUnderADnsPolicyOfTheirAccount) {
+  Device made = store->add_device(device("edge", "acme", {"5.5.5.5"}), 2).value();
+  EXPECT_GOOD(store->add_list(own_list("acme", "bad"), 1));
+  EXPECT_GOOD(store->add_policy(ip_policy("acme", "lists", {"bad"}), 1));
+  Policy dns = ip_policy("acme", "guard", {"bad"});
+  dns.kind = PolicyKind::dns;
+  EXPECT_GOOD(store->add_policy(dns, 1));
+  for (const char* name : {"absent", "lists"}) {
+    made.dns_policy = name;
+    EXPECT_FAILS(store->replace_device(made), invalid_argument, HasSubstr(name));
+    Device other = device("other", "acme", {"5.5.5.6"});
+    other.dns_policy = name;
+    EXPECT_FAILS(store->add_device(other, 3), invalid_argument, HasSubstr(name));
+  }
+  made.dns_policy = "guard";
+  EXPECT_GOOD(store->replace_device(made));
+  EXPECT_FAILS(store->remove_policy("acme", "guard"), conflict, HasSubstr("edge"));
+  made.dns_policy.clear();
+  EXPECT_GOOD(store->replace_device(made));
+  EXPECT_GOOD(store->remove_policy("acme", "guard"));
+}
+
+TEST_F(StoreDevices, KeysTargetsAndDigestsAreChecked) {
+  const Device made = store->add_device(device("edge", "acme", {"5.5.5.5"}), 2).value();
+  const auto wrong = [&](auto change, const char* about) {
+    Device wish = made;
+    change(wish);
+    EXPECT_FAILS(store->replace_device(wish), invalid_argument, HasSubstr(about));
+  };
+  const std::string good = "c2VjcmV0IHNlY3JldCBzZWNyZXQ=";
+  wrong([&](Device& d) { d.tsig_secret = good; }, "algorithm");
+  wrong([&](Device& d) { d.tsig_algorithm = "hmac-md5", d.tsig_secret = good; }, "hmac-md5");
+  for (const std::string& secret : {std::string(), std::string("c2VjcmV0"), good.substr(1),
+                                    good + "====", std::string("c2VjcmV0IHNlY3JldCBzZWNyZXR="),
+                                    std::string(88, 'A'), good + "\n"}) {
+    wrong([&](Device& d) { d.tsig_algorithm = "hmac-sha256", d.tsig_secret = secret; }, "base64");
+  }
+  for (const char* target :
+       {"", "host.example", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:", "[2001:db8::1",
+        "[2001:db8::1]x53", "[192.0.2.1]:53", "192.0.2.1/32"}) {
+    wrong([&](Device& d) { d.notify = {target}; }, "notify");
+  }
+  wrong([](Device& d) { d.notify = {"192.0.2.1", "192.0.2.1"}; }, "twice");
+  wrong([](Device& d) { d.notify.assign(33, "192.0.2.1"); }, "at most");
+  wrong([](Device& d) { d.certificate = std::string(63, 'a'); }, "certificate");
+  wrong([](Device& d) { d.token_digest = std::string(64, 'A'); }, "token");
+  wrong([](Device& d) { d.dns_policy = "Not a label"; }, "dns_policy");
+}
+
+TEST(NotifyTarget, IsAnAddressWithOrWithoutAPort) {
+  EXPECT_EQ(parse_notify_target("192.0.2.1")->port, 53);
+  EXPECT_EQ(parse_notify_target("192.0.2.1:5353")->port, 5353);
+  EXPECT_EQ(parse_notify_target("[2001:db8::1]:853")->port, 853);
+  EXPECT_EQ(parse_notify_target("[2001:db8::1]")->port, 53);
+  EXPECT_EQ(parse_notify_target("2001:db8::1")->address,
+            address::parse_address("2001:db8::1").value());
 }
 
 }  // namespace

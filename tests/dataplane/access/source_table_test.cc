@@ -27,13 +27,13 @@ class Table {
     std::set<std::tuple<Family, uint8_t, Bits6>> seen;
     uint32_t number = 0;
     for (const AnyPrefix& prefix : prefixes) {
-      const uint32_t subject = builder.add_subject({++number, number, 1, {}, {}});
+      const uint32_t subject = builder.add_subject({++number, number, 1, {}, {}, {}});
       if (seen.emplace(prefix.family, prefix.length, prefix.bits).second) {
         builder.add_source(prefix, subject);
       }
     }
     if (number == 0) {
-      builder.add_subject({1, 1, 1, {}, {}});
+      builder.add_subject({1, 1, 1, {}, {}, {}});
     }
     auto bytes = builder.finish();
     EXPECT_TRUE(bytes.has_value());

@@ -288,6 +288,48 @@ TEST_F(ServicesTest, SlowPathGetsWhatIsForItUntouched) {
   EXPECT_EQ(count_all(), 7u);
 }
 
+TEST_F(ServicesTest, ANameOfOthersIsRelayedWholeForWhoMayHaveItLookedUp) {
+  const Buffer query = make_query({.name = "WWW.example.com.", .edns = true, .dnssec_ok = true});
+  const Buffer ours = make_query({.name = "gone.merlon.internal."});
+  context_.services.secrets = worker_.services.secrets = &secrets_;
+  io::MemoryIo engine;
+  for (const char* from : {"192.0.2.53", "192.0.2.10", "2001:db8:9::53", "203.0.113.6",
+                           "203.0.113.7", "203.0.113.4", "8.8.8.8"}) {
+    engine.queue(source(from), query);
+    engine.queue(source(from), ours);
+  }
+  FakeOutlet outlet;
+  run(engine, outlet);
+  ASSERT_EQ(outlet.taken.size(), 2u);
+  EXPECT_EQ(outlet.taken[0].source, source("192.0.2.53"));
+  EXPECT_EQ(outlet.taken[0].message, query);
+  EXPECT_EQ(outlet.taken[1].source, source("2001:db8:9::53"));
+  EXPECT_EQ(outlet.taken[1].message, query);
+  EXPECT_EQ(count(Outcome::relayed), 2u);
+  EXPECT_EQ(count(Outcome::forwarded), 0u);
+  EXPECT_EQ(count_all(), 14u);
+}
+
+TEST_F(ServicesTest, ANameOfOthersWithoutASlowPathIsServfail) {
+  const Buffer reply = ask("192.0.2.53", make_query({.name = "www.example.com."}));
+  ASSERT_GE(reply.size(), 12u);
+  EXPECT_EQ(reply[3], 0x82);  // RA, SERVFAIL
+  EXPECT_EQ(count(Outcome::forwarded), 1u);
+}
+
+TEST_F(ServicesTest, NamesOfOthersOverTheLimitAreNotRelayed) {
+  limit(10, 0);
+  worker_.services = context_.services;
+  io::MemoryIo engine;
+  for (int i = 0; i < 64; ++i) {
+    engine.queue(source("192.0.2.53"), make_query({.name = "www.example.com."}));
+  }
+  FakeOutlet outlet;
+  run(engine, outlet);
+  EXPECT_EQ(outlet.taken.size(), 10u);
+  EXPECT_EQ(count(Outcome::drop_rate_limited), 54u);
+}
+
 TEST_F(ServicesTest, WhatTheSlowPathDoesNotTakeIsAnsweredAsWithoutOne) {
   std::vector<tests::PacketRow> rows;
   for (tests::PacketRow& row : tests::packet_rows()) {
@@ -296,6 +338,9 @@ TEST_F(ServicesTest, WhatTheSlowPathDoesNotTakeIsAnsweredAsWithoutOne) {
     }
   }
   ASSERT_GE(rows.size(), 6u);
+  // What is known before the lookup is offered before what takes one.
+  std::ranges::stable_partition(
+      rows, [](const tests::PacketRow& row) { return row.outcome != Outcome::forwarded; });
   io::MemoryIo engine;
   for (const tests::PacketRow& row : rows) {
     engine.queue(source(row.source), row.query);

@@ -24,6 +24,12 @@ Subject make_subject(uint32_t account, uint32_t device) {
   return {account, device, 1, snapshot::Verb::pass, {}, {}};
 }
 
+bool is_useful(Outcome outcome) {
+  const SubjectCounter counter = subject_counter_of(outcome);
+  return counter == SubjectCounter::answered || counter == SubjectCounter::nodata ||
+         counter == SubjectCounter::truncated;
+}
+
 // Tables and a registry over them.
 struct Counted {
   explicit Counted(size_t workers, uint32_t slot_count) {
@@ -50,6 +56,9 @@ TEST(SubjectTable, EveryOutcomeIsCountedOnce) {
     const auto outcome = static_cast<Outcome>(i);
     table.count(2, outcome, static_cast<uint32_t>(1000 + i));
     ++expected.counts[static_cast<size_t>(subject_counter_of(outcome))];
+    if (is_useful(outcome)) {
+      expected.last_useful = static_cast<uint32_t>(1000 + i);
+    }
   }
   expected.last_seen = static_cast<uint32_t>(1000 + answer::kOutcomeCount - 1);
   EXPECT_EQ(table.read(2), expected);
@@ -177,6 +186,9 @@ TEST(SubjectRegistry, RandomGenerationsCountAsANaiveMapDoes) {
         SubjectNumbers& expected = naive.live[{subjects[at].account, subjects[at].device}];
         ++expected.counts[static_cast<size_t>(subject_counter_of(outcome))];
         expected.last_seen = std::max(expected.last_seen, now);
+        if (is_useful(outcome)) {
+          expected.last_useful = std::max({expected.last_useful, now, before});
+        }
       }
       const auto report = counted.registry->report({});
       ASSERT_EQ(report.subjects.size(), naive.live.size());

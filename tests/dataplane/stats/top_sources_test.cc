@@ -123,7 +123,7 @@ TEST(TopSources, ReadersSeeWholeEntries) {
     }
   });
   uint64_t seen = 0;
-  for (int i = 0; i < 2000; ++i) {
+  for (int i = 0; i < 2000 || seen == 0; ++i) {  // the writer may start late
     for (const Entry& entry : top.entries()) {
       const auto high = static_cast<uint64_t>(entry.address.bits >> 64);
       EXPECT_EQ(static_cast<uint64_t>(entry.address.bits), ~high);
@@ -134,7 +134,6 @@ TEST(TopSources, ReadersSeeWholeEntries) {
   }
   stop = true;
   writer.join();
-  EXPECT_GT(seen, 0u);
 }
 
 }  // namespace

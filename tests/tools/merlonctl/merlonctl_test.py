@@ -8,6 +8,7 @@ import pty
 import socket
 import subprocess
 import threading
+import time
 import unittest
 
 from merlonctl_case import (Case, FAILED, MERLONCTL, NOT_FOUND, OK, UNREACHABLE, USAGE)
@@ -301,6 +302,35 @@ class Others(Case):
         done = self.run_ctl("device", "add", "fw2", "--account", "acme", "--source",
                             "192.0.2.1/24", expect=FAILED)
         self.assertIn("192.0.2.0/24 is the prefix", done.stderr)
+        self.assertIn("what to change", self.run_ctl("device", "set", "fw1", expect=USAGE).stderr)
+        self.run_ctl("device", "set", "fw1", "--recursion", "maybe", expect=USAGE)
+        self.run_ctl("device", "set", "fw1", "--notify", "192.0.2.1,", expect=USAGE)
+        self.run_ctl("device", "set", "fw9", "--recursion", "on", expect=NOT_FOUND)
+        self.run_ctl("device", "key", "fw1", expect=NOT_FOUND)
+        done = self.run_ctl("device", "set", "fw1", "--recursion", "on", "--tsig", "hmac-sha512",
+                            "--notify", "192.0.2.1,[2001:db8::1]:5353", "--token", "new")
+        token = done.stdout.splitlines()[1].split()
+        self.assertEqual((token[0], len(token[1])), ("token", 43))
+        self.assertIn("merlonctl device key fw1", done.stderr)
+        shown = self.run_ctl("device", "show", "fw1").stdout
+        for line in (r"recursion +on", r"tsig +hmac-sha512", r"token +set",
+                     r"notify +192\.0\.2\.1, \[2001:db8::1\]:5353",
+                     r"dns policy +all of the account's"):
+            self.assertRegex(shown, f"(?m)^{line}$")
+        key = self.run_json("device", "key", "fw1")["key"]
+        text = self.run_ctl("device", "key", "fw1").stdout
+        self.assertIn(f'key "{key["name"]}" {{ algorithm hmac-sha512; '
+                      f'secret "{key["secret"]}"; }};', text)
+        self.assertIn(f'    secret: {key["secret"]}\n', text)
+        for words in (("list",), ("show", "fw1")):
+            shown = json.dumps(self.run_json("device", *words))
+            self.assertNotIn(key["secret"], shown)
+            self.assertNotIn(token[1], shown)
+        self.run_ctl("device", "set", "fw1", "--tsig", "off", "--notify", "off", "--token", "off",
+                     "--certificate", "off", "--dns-policy", "")
+        device = self.run_json("device", "show", "fw1")["device"]
+        self.assertEqual((device["tsig"], device["notify"], device["has_token"]),
+                         ("off", [], False))
         self.run_ctl("device", "remove", "fw1", "--yes")
         self.run_ctl("device", "remove", "fw1", "--yes", expect=NOT_FOUND)
 
@@ -398,6 +428,53 @@ class Others(Case):
         self.assertIn("no device belongs to an account",
                       self.run_ctl("dataplane", "subjects", "--account", "x",
                                    expect=NOT_FOUND).stderr)
+
+    def test_device_list_says_when_each_was_seen(self):
+        self.run_ctl("device", "add", "fw", "--account", "acme", "--source", "192.0.2.1")
+        self.run_ctl("device", "add", "gw", "--account", "acme", "--source", "192.0.2.2")
+        now = int(time.time())
+        row = ('{"account":1,"device":1,"verb":"pass","queries":9,"truncated":0,'
+               f'"last_seen_unix_s":{now - 7200}}}')
+        self.order('answer subjects_10000 {"subject_count":1,"without_slot":0,"subjects":[' + row +
+                   '],"shared":{"queries":0},"gone":{"queries":0}}')
+        text = self.run_ctl("device", "list").stdout
+        self.assert_aligned(text, right=("NUMBER",))
+        self.assertRegex(text, r"(?m)^fw .* 2 h ago +192\.0\.2\.1$")
+        self.assertRegex(text, r"(?m)^gw .* unknown +192\.0\.2\.2$")
+        self.order("away it is stopped")
+        self.assertRegex(self.run_ctl("device", "list").stdout, r"(?m)^fw .* unknown +192")
+
+    def test_doctor(self):
+        self.run_ctl("device", "add", "fw", "--account", "acme", "--source", "192.0.2.1")
+        self.run_ctl("doctor", "nobody", expect=NOT_FOUND)
+        now = int(time.time())
+
+        def answer(troubles):
+            row = ('{"account":1,"device":1,"verb":"pass","queries":9,"truncated":0,'
+                   f'"last_seen_unix_s":{now - 8},"last_useful_unix_s":{now - 8}{troubles}}}')
+            for command in ("subjects_10000",):
+                self.order(f'answer {command} {{"subject_count":1,"subjects":[{row}]}}')
+            self.order(f'answer status {{"started_unix_s":{now - 99999}}}')
+            self.order('answer top_1000 {"unknown_sources":[]}')
+
+        answer("")
+        done = self.run_ctl("doctor")
+        self.assertEqual((done.stdout, done.stderr), ("", "nothing wrong with 1 device\n"))
+        done = self.run_ctl("doctor", "fw")
+        self.assertRegex(done.stdout, r"(?m)^health +good$")
+        self.assertEqual(done.stderr, "nothing wrong with it\n")
+        times = f"[{now - 6},{now - 8},{now - 9}]"
+        answer(f',"troubles":{{"truncated":3,"truncated_unix_s":{times}}}')
+        done = self.run_ctl("doctor", expect=FAILED)
+        self.assertIn("error acme/fw: ", done.stdout)
+        self.assertIn("TCP port 53 is blocked", done.stdout)
+        self.assertIn("  do: allow TCP port 53 from 192.0.2.1", done.stdout)
+        self.assertEqual(done.stderr, "1 finding, 1 of them an error\n")
+        finding = self.run_json("doctor", "fw", expect=FAILED)["doctor"]["findings"][0]
+        self.assertEqual((finding["severity"], finding["code"], finding["evidence"]["truncated"]),
+                         ("error", "tcp_blocked", 3))
+        self.order("away it is stopped")
+        self.assertIn("it is stopped", self.run_ctl("doctor", expect=FAILED).stdout)
 
     def test_profile(self):
         self.order('answer profile {"running":false,"seconds":0,"stages":[]}')

@@ -49,6 +49,7 @@ Answered ask_in_stages(const Buffer& query_bytes, const snapshot::Subject* subje
   Reply reply;
   Buffer scratch(wire::kMessageSizeMax);
   const Parse parse = parse_query(query_bytes, query, outcome);
+  query.subject_flags = recursion_available(subject);
   if (parse == Parse::decided && (is_drop(outcome) || !settled_by_access(subject, reply))) {
     reply = is_drop(outcome) ? reply_without_lookup(outcome)
                              : reply_without_lookup(query, outcome, limits);

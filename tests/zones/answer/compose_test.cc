@@ -142,10 +142,12 @@ TEST(Identity, LongestTexts) {
   const std::string version(Identity::kTextSizeMax, 'v');
   const Identity identity(name, version);
   const Limits limits{.identity = &identity};
+  const Limits over_tcp{
+      .transport = answer::Transport::tcp, .identity = &identity, .keepalive = 100};
   const snapshot::Subject* subject = fixture().subject("192.0.2.10");
   const Composed all =
-      ask(query_with_options("www.example.com.", "0003 0000 000a 0008 c1c2c3c4c5c6c7c8"), subject,
-          limits);
+      ask(query_with_options("www.example.com.", "0003 0000 000b 0000 000a 0008 c1c2c3c4c5c6c7c8"),
+          subject, over_tcp);
   EXPECT_EQ(all.message.size() - all.query.question_end, kOptSizeMax);
   const Composed chaos =
       ask(tests::make_query({.name = "version.bind.", .type = 16, .qclass = 3}), subject, limits);

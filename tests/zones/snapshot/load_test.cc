@@ -80,6 +80,32 @@ class Load : public testing::Test {
   std::shared_ptr<const Snapshot> before_;
 };
 
+// Who has made bodies himself need not read them again: here they are not even on disk any more.
+TEST_F(Load, BodiesThatTheCallerHasMadeAreTakenFromMemory) {
+  const auto manifest = directory_.manifest(1, key_.public_key).value();
+  BodiesByHash made;
+  size_t others = 0;
+  for (const tests::FixtureSegment& segment : first_.segments) {
+    if (segment.kind != SegmentKind::bodies) {
+      ++others;
+      continue;
+    }
+    made[segment.hash()] = LoadedBodies::make(Segment::from_bytes(segment.bytes).value()).value();
+    std::filesystem::remove(path_of(segment));
+  }
+  ASSERT_GT(made.size(), 0u);
+  ASSERT_GT(others, 0u);
+  EXPECT_FALSE(Snapshot::load(directory_, manifest, index_key_, nullptr).has_value());
+  for (const unsigned threads : {1u, 2u}) {
+    const auto loaded = Snapshot::load(directory_, manifest, index_key_, nullptr,
+                                       {.threads = threads, .made = &made});
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    EXPECT_EQ((*loaded)->size_bytes(), before_->size_bytes());
+    EXPECT_EQ((*loaded)->address_count(), before_->address_count());
+    EXPECT_EQ(answer_from(**loaded, "tiny.merlon.internal."), "answered");
+  }
+}
+
 TEST_F(Load, AnswersFromDisk) {
   EXPECT_EQ(before_->generation(), 1u);
   EXPECT_EQ(before_->zones().size(), 4u);
