@@ -48,7 +48,14 @@ Json to_json(const store::FeedDefinition& definition) {
               {"enabled", definition.enabled},
               {"interval_s", definition.interval_s},
               {"timeout_s", definition.timeout_s},
-              {"size_max_bytes", definition.size_max_bytes}};
+              {"size_max_bytes", definition.size_max_bytes},
+              {"provider", definition.provider},
+              {"licence", definition.licence},
+              {"homepage", definition.homepage},
+              {"credentials", definition.credentials},
+              {"private_hosts", definition.private_hosts},
+              {"ageing", definition.ageing},
+              {"copies", definition.copies}};
 }
 
 namespace {

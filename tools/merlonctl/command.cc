@@ -44,6 +44,13 @@ constexpr auto kFeedAddFlags = std::to_array<Flag>({
     {"--size-max", "SIZE", "larger content is refused: 1000000, 64MiB (default: 64MiB)"},
     {"--not-in-basic", "", "keep its addresses out of the shared list `basic`"},
     {"--disabled", "", "define it without fetching it"},
+    {"--provider", "TEXT", "who publishes it"},
+    {"--licence", "TEXT", "under what terms"},
+    {"--homepage", "URL", "where its publisher tells of it"},
+    {"--credentials", "TEXT", "how we show who we are; secrets are in files"},
+    {"--private-hosts", "", "its URL may lead to private and loopback addresses"},
+    {"--ageing", "RULE", "when its entries stop counting (default: sudden_death)"},
+    {"--copies", "FEED,..", "feeds that it takes its entries from"},
 });
 constexpr auto kProbeFlags = std::to_array<Flag>({
     {"--format", "NAME", "read it as this instead of guessing"},

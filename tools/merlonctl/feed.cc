@@ -34,8 +34,10 @@ std::string number(const Json& state, const char* key) {
 Outcome<Json> definition_of(const Invocation& call) {
   Json body = Json::object();
   static constexpr std::pair<std::string_view, std::string_view> kTexts[] = {
-      {"--title", "title"},         {"--format", "format"}, {"--category", "category"},
-      {"--direction", "direction"}, {"--tier", "tier"},
+      {"--title", "title"},         {"--format", "format"},     {"--category", "category"},
+      {"--direction", "direction"}, {"--tier", "tier"},         {"--provider", "provider"},
+      {"--licence", "licence"},     {"--homepage", "homepage"}, {"--credentials", "credentials"},
+      {"--ageing", "ageing"},
   };
   for (const auto& [flag, key] : kTexts) {
     if (call.has(flag)) {
@@ -70,6 +72,16 @@ Outcome<Json> definition_of(const Invocation& call) {
   }
   if (call.has("--disabled")) {
     body["enabled"] = false;
+  }
+  if (call.has("--private-hosts")) {
+    body["private_hosts"] = true;
+  }
+  if (call.has("--copies")) {
+    const auto copied = parse_names(call.value("--copies"));
+    if (!copied) {
+      return usage_error("--copies: name feeds, with commas between them");
+    }
+    body["copies"] = *copied;
   }
   return body;
 }
