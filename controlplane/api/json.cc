@@ -48,18 +48,37 @@ Json to_json(const store::FeedDefinition& definition) {
               {"enabled", definition.enabled},
               {"interval_s", definition.interval_s},
               {"timeout_s", definition.timeout_s},
-              {"size_max_bytes", definition.size_max_bytes}};
+              {"size_max_bytes", definition.size_max_bytes},
+              {"provider", definition.provider},
+              {"licence", definition.licence},
+              {"homepage", definition.homepage},
+              {"credentials", definition.credentials},
+              {"private_hosts", definition.private_hosts},
+              {"ageing", definition.ageing},
+              {"copies", definition.copies}};
 }
 
+namespace {
+
+Json reasons_to_json(const std::vector<std::pair<std::string, uint64_t>>& reasons) {
+  Json json = Json::object();
+  for (const auto& [reason, count] : reasons) {
+    json[reason] = count;
+  }
+  return json;
+}
+
+Json lines_to_json(const std::vector<store::RejectedLine>& lines) {
+  Json json = Json::array();
+  for (const store::RejectedLine& line : lines) {
+    json.push_back(Json{{"line", line.line}, {"reason", line.reason}, {"text", line.text}});
+  }
+  return json;
+}
+
+}  // namespace
+
 Json to_json(const store::FeedState& state) {
-  Json by_reason = Json::object();
-  for (const auto& [reason, count] : state.rejected_by_reason) {
-    by_reason[reason] = count;
-  }
-  Json examples = Json::array();
-  for (const store::RejectedLine& line : state.rejected_examples) {
-    examples.push_back(Json{{"line", line.line}, {"reason", line.reason}, {"text", line.text}});
-  }
   return Json{{"health", store::to_string(state.health)},
               {"reason", state.reason},
               {"last_attempt", time_to_json(state.last_attempt)},
@@ -71,8 +90,8 @@ Json to_json(const store::FeedState& state) {
               {"size_bytes", state.size_bytes},
               {"line_count", state.line_count},
               {"rejected_count", state.rejected_count},
-              {"rejected_by_reason", std::move(by_reason)},
-              {"rejected_examples", std::move(examples)},
+              {"rejected_by_reason", reasons_to_json(state.rejected_by_reason)},
+              {"rejected_examples", lines_to_json(state.rejected_examples)},
               {"prefix4_count", state.prefix4_count},
               {"prefix6_count", state.prefix6_count},
               {"domain_count", state.domain_count}};
@@ -118,6 +137,24 @@ Json to_json(const RefreshReport& report) {
               {"added_count", report.added},
               {"removed_count", report.removed},
               {"state", to_json(report.state)}};
+}
+
+Json to_json(const ProbeReport& report) {
+  return Json{{"url", report.url},
+              {"format", report.format},
+              {"problem", report.problem},
+              {"size_bytes", report.size_bytes},
+              {"line_count", report.line_count},
+              {"entry_count", report.entry_count},
+              {"ignored_count", report.ignored_count},
+              {"rejected_count", report.rejected_count},
+              {"prefix4_count", report.prefix4_count},
+              {"prefix6_count", report.prefix6_count},
+              {"domain_count", report.domain_count},
+              {"examples", report.examples},
+              {"notes", report.notes},
+              {"rejected_by_reason", reasons_to_json(report.rejected_by_reason)},
+              {"rejected_examples", lines_to_json(report.rejected_examples)}};
 }
 
 Json to_json(const ListInfo& list) {

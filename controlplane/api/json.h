@@ -38,6 +38,7 @@ Json to_json(const store::EntryFault& fault);
 Json to_json(const store::Policy& policy);
 Json to_json(const policy::Profile& profile);
 Json to_json(const RefreshReport& report);
+Json to_json(const ProbeReport& report);
 Json to_json(const ListInfo& list);
 Json to_json(const Published& published);
 Json to_json(const ZoneInfo& zone);

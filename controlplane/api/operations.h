@@ -27,6 +27,25 @@ struct RefreshReport {
   uint64_t removed = 0;
 };
 
+// What would become of a source as a feed.
+struct ProbeReport {
+  std::string url = {};
+  std::string format = {};   // for the definition of the feed; "" when nothing fits
+  std::string problem = {};  // why it would not be taken; "" when it would
+  uint64_t size_bytes = 0;
+  uint64_t line_count = 0;
+  uint64_t entry_count = 0;
+  uint64_t ignored_count = 0;
+  uint64_t rejected_count = 0;
+  uint64_t prefix4_count = 0;
+  uint64_t prefix6_count = 0;
+  uint64_t domain_count = 0;
+  std::vector<std::string> examples = {};
+  std::vector<std::string> notes = {};
+  std::vector<std::pair<std::string, uint64_t>> rejected_by_reason = {};
+  std::vector<store::RejectedLine> rejected_examples = {};
+};
+
 // One compiled list, split over `names`.
 struct ListInfo {
   std::string name;  // the first name's label, e.g. "basic"
@@ -166,6 +185,8 @@ class Operations {
   virtual Status add_feed(const store::FeedDefinition& definition) = 0;
   virtual Status remove_feed(const std::string& id) = 0;
   virtual Result<RefreshReport> refresh_feed(const std::string& id) = 0;
+  // Fetches and reads, and keeps nothing. `format`: "auto" to have it guessed.
+  virtual Result<ProbeReport> probe_feed(const std::string& url, const std::string& format) = 0;
 
   virtual Result<std::vector<ListInfo>> lists() = 0;  // of the current snapshot
   virtual Result<ListInfo> list(const std::string& name) = 0;

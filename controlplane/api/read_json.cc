@@ -129,10 +129,9 @@ Status read_sources(const Json& value, std::vector<address::AnyPrefix>& out) {
   return {};
 }
 
-Status read_addresses(const Json& value, std::vector<std::string>& out) {
+Status read_texts(const Json& value, std::vector<std::string>& out) {
   if (!value.is_array()) {
-    return fail(ErrorCode::invalid_argument, "must be an array of addresses, not {}",
-                quoted(value));
+    return fail(ErrorCode::invalid_argument, "must be an array of texts, not {}", quoted(value));
   }
   out.clear();
   for (const Json& item : value) {
@@ -198,6 +197,14 @@ constexpr auto kFeedFields = std::to_array<Field<FeedDefinition>>({
      MERLON_READ(FeedDefinition, read_integer<uint32_t>(v, 1, kSecondsMax, out.timeout_s))},
     {"size_max_bytes", Need::optional,
      MERLON_READ(FeedDefinition, read_integer<uint64_t>(v, 1, kSizeMax, out.size_max_bytes))},
+    {"provider", Need::optional, MERLON_READ(FeedDefinition, read_text(v, out.provider))},
+    {"licence", Need::optional, MERLON_READ(FeedDefinition, read_text(v, out.licence))},
+    {"homepage", Need::optional, MERLON_READ(FeedDefinition, read_text(v, out.homepage))},
+    {"credentials", Need::optional, MERLON_READ(FeedDefinition, read_text(v, out.credentials))},
+    {"private_hosts", Need::optional,
+     MERLON_READ(FeedDefinition, read_switch(v, out.private_hosts))},
+    {"ageing", Need::optional, MERLON_READ(FeedDefinition, read_required_text(v, out.ageing))},
+    {"copies", Need::optional, MERLON_READ(FeedDefinition, read_texts(v, out.copies))},
 });
 
 constexpr auto kDeviceFields = std::to_array<Field<DeviceRequest>>({
@@ -212,7 +219,7 @@ constexpr auto kDeviceFields = std::to_array<Field<DeviceRequest>>({
      MERLON_READ(DeviceRequest, read_one_of(v, {"hmac-sha256", "hmac-sha512", "off"}, out.tsig))},
     {"tsig_secret", Need::optional,
      MERLON_READ(DeviceRequest, read_required_text(v, out.device.tsig_secret))},
-    {"notify", Need::optional, MERLON_READ(DeviceRequest, read_addresses(v, out.device.notify))},
+    {"notify", Need::optional, MERLON_READ(DeviceRequest, read_texts(v, out.device.notify))},
     {"certificate", Need::optional,
      MERLON_READ(DeviceRequest, read_fingerprint(v, out.device.certificate))},
     {"token", Need::optional,

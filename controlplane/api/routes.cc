@@ -69,6 +69,20 @@ Result<Json> add_feed(const Arguments& a) {
   return wrap("feed", a.operations.feed(definition->id));
 }
 
+Result<Json> probe_feed(const Arguments& a) {
+  for (const auto& item : a.body.items()) {
+    if ((item.key() != "url" && item.key() != "format") || !item.value().is_string()) {
+      return fail(ErrorCode::invalid_argument,
+                  "the body must be {{\"url\": URL, \"format\": FORMAT or \"auto\"}}");
+    }
+  }
+  const std::string url = a.body.value("url", std::string());
+  if (url.empty()) {
+    return fail(ErrorCode::invalid_argument, "url is missing: say what to probe");
+  }
+  return wrap("probe", a.operations.probe_feed(url, a.body.value("format", std::string("auto"))));
+}
+
 Result<Json> check_zone(const Arguments& a) {
   ZoneText zone;
   for (const auto& [key, into] :
@@ -157,6 +171,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"GET", "/v1/feeds", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("feeds", a.operations.feeds()))},
     {"POST", "/v1/feeds", Takes::object, "", 201, add_feed},
+    {"POST", "/v1/feeds/probe", Takes::object, "", 200, probe_feed},
     {"GET", "/v1/feeds/{id}", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("feed", a.operations.feed(a.captured[0])))},
     {"DELETE", "/v1/feeds/{id}", Takes::nothing, "", 200,

@@ -9,6 +9,7 @@
 
 #include "controlplane/coordinator/due.h"
 #include "controlplane/coordinator/membership.h"
+#include "controlplane/feeds/declaration.h"
 #include "controlplane/forward/forwarder.h"
 #include "controlplane/policy/protected_set.h"
 
@@ -294,6 +295,12 @@ Result<store::FeedRecord> Coordinator::feed(const std::string& id) {
 }
 
 Status Coordinator::add_feed(const store::FeedDefinition& definition) {
+  if (definition.format != "auto") {
+    const auto format = feeds::parse_declaration(definition.format);
+    if (!format) {
+      return std::unexpected(format.error());
+    }
+  }
   auto added = store_.add_feed(definition);
   if (added) {
     spdlog::info("feed {} added: {}", definition.id, definition.url);

@@ -7,6 +7,7 @@
 #include "controlplane/coordinator/coordinator.h"
 #include "controlplane/feeds/fetch.h"
 #include "controlplane/feeds/parse.h"
+#include "controlplane/feeds/probe.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -16,7 +17,7 @@ using store::FeedState;
 
 // What the parser found, as state. Counts of the set are the store's business.
 void describe(const feeds::ParsedFeed& parsed, FeedState& state) {
-  state.format = to_string(parsed.format);
+  state.format = parsed.declaration;
   state.line_count = parsed.line_count;
   state.rejected_count = parsed.rejected_count;
   state.rejected_by_reason = parsed.rejected_by_reason;
@@ -91,7 +92,8 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
     return report;
   }
   state.size_bytes = fetched->body.size();
-  const auto parsed = feeds::parse_feed(fetched->body, definition.format);
+  const auto parsed =
+      feeds::parse_feed(fetched->body, definition.format, definition.size_max_bytes);
   if (!parsed) {
     // The validators of a copy that was not believed are not kept: it is fetched again.
     return keep_last_good(FeedHealth::quarantined, parsed.error().message);
@@ -100,6 +102,37 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
   state.etag = fetched->etag;
   state.last_modified = fetched->last_modified;
   return apply(std::move(report), parsed->set, now);
+}
+
+Result<api::ProbeReport> Coordinator::probe_feed(const std::string& url,
+                                                 const std::string& format) {
+  const store::FeedDefinition usual;
+  const auto fetched = feeds::fetch({.url = url,
+                                     .timeout_s = usual.timeout_s,
+                                     .size_max_bytes = usual.size_max_bytes,
+                                     .contact = options_.contact,
+                                     .stop = &stop_now_});
+  if (!fetched) {
+    return std::unexpected(fetched.error());
+  }
+  const feeds::Probe probe = feeds::probe(fetched->body, format);
+  api::ProbeReport report;
+  report.url = url;
+  report.format = probe.format;
+  report.problem = probe.problem;
+  report.size_bytes = fetched->body.size();
+  report.line_count = probe.feed.line_count;
+  report.entry_count = probe.feed.entry_count;
+  report.ignored_count = probe.feed.ignored_count;
+  report.rejected_count = probe.feed.rejected_count;
+  report.prefix4_count = probe.ipv4_count;
+  report.prefix6_count = probe.ipv6_count;
+  report.domain_count = probe.domain_count;
+  report.examples = probe.examples;
+  report.notes = probe.feed.notes;
+  report.rejected_by_reason = probe.feed.rejected_by_reason;
+  report.rejected_examples = probe.feed.rejected_examples;
+  return report;
 }
 
 // The content is believed: the set in force becomes `set`.

@@ -39,9 +39,10 @@ std::string printable(std::string_view text, size_t size_max) {
   return out;
 }
 
-Collector::Collector(Format format, std::string_view content)
+Collector::Collector(const Declaration& declaration, std::string_view content)
     : lines_expected_(estimate_lines(content)) {
-  feed_.format = format;
+  feed_.format = declaration.format;
+  feed_.declaration = to_text(declaration);
 }
 
 bool Collector::has_room(uint64_t count) {

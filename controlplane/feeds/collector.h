@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "controlplane/feeds/declaration.h"
 #include "controlplane/feeds/parse.h"
 #include "controlplane/feeds/value.h"
 
@@ -14,12 +15,15 @@ namespace merlon::feeds {
 
 class Collector {
  public:
-  Collector(Format format, std::string_view content);
+  Collector(const Declaration& declaration, std::string_view content);
 
   void add(const Value& value);
   void take_line() { ++feed_.entry_line_count; }
   void ignore_line() { ++feed_.ignored_count; }
   void reject_line(uint64_t number, std::string_view text, RejectReason reason);
+  void reject_too_long(uint64_t number, std::string_view text) {
+    reject_line(number, text, RejectReason::line_too_long);
+  }
   // The usual case: one value a line.
   void add_line(uint64_t number, std::string_view text, const Read<Value>& value) {
     if (value) {
@@ -47,13 +51,28 @@ class Collector {
   bool overflowed_ = false;
 };
 
-// One per format, or group of formats, in parse.cc, parse_hosts.cc and parse_networks.cc. Each
-// returns the number of lines.
-uint64_t parse_values(std::string_view text, Format format, Collector& collector);
+// One per format, or group of formats, in parse*.cc. Each returns the number of lines, or of
+// indicators in a document.
+uint64_t parse_values(std::string_view text, const Declaration& declaration, Collector& collector);
 uint64_t parse_hosts(std::string_view text, Collector& collector);
 uint64_t parse_dshield(std::string_view text, Collector& collector);
 uint64_t parse_spamhaus_drop(std::string_view text, Collector& collector);
 uint64_t parse_spamhaus_drop_json(std::string_view text, Collector& collector);
+uint64_t parse_rules(std::string_view text, const Declaration& declaration, Collector& collector);
+uint64_t parse_rpz(std::string_view text, const Declaration& declaration, Collector& collector);
+Result<uint64_t> parse_csv(std::string_view text, const Declaration& declaration,
+                           Collector& collector);
+Result<uint64_t> parse_json(std::string_view text, const Declaration& declaration,
+                            Collector& collector);
+Result<uint64_t> parse_stix2(std::string_view text, const Declaration& declaration,
+                             Collector& collector);
+Result<uint64_t> parse_stix1_json(std::string_view text, const Declaration& declaration,
+                                  Collector& collector);
+Result<uint64_t> parse_misp(std::string_view text, const Declaration& declaration,
+                            Collector& collector);
+Result<uint64_t> parse_xml(std::string_view text, const Declaration& declaration,
+                           Collector& collector);
+uint64_t parse_prose(std::string_view text, const Declaration& declaration, Collector& collector);
 
 bool is_sinkhole_address(std::string_view token);  // what the first column of a hosts line may be
 bool is_local_name(std::string_view name);         // localhost and its kin

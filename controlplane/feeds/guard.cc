@@ -3,8 +3,11 @@
 // here leaves the last good copy in force, so the reasons err on the side of asking a person.
 #include <string>
 
-#include "controlplane/feeds/detect.h"
+#include "controlplane/feeds/declaration.h"
+#include "controlplane/feeds/decode.h"
+#include "controlplane/feeds/guess.h"
 #include "controlplane/feeds/parse.h"
+#include "controlplane/feeds/prose.h"
 
 namespace merlon::feeds {
 namespace {
@@ -17,28 +20,45 @@ std::string first_example(const ParsedFeed& feed) {
   return fmt::format("; first: line {} \"{}\" ({})", example.line, example.text, example.reason);
 }
 
-std::string names_of_formats() {
-  std::string names = "auto";
-  for (const Format format : all_formats()) {
-    names += fmt::format(", {}", to_string(format));
-  }
-  return names;
-}
-
-Result<Format> choose_format(Bytes content, std::string_view format) {
+Result<Declaration> choose(std::string_view text, std::string_view format) {
   if (format == "auto") {
-    return detect(content);
+    Result<Declaration> guessed = guess(text);
+    if (guessed && needs_definition(*guessed)) {
+      return fail(ErrorCode::unsupported,
+                  "the content is {}, of which a feed's definition must say that it may be listed; "
+                  "if it may, set the format \"{}\"",
+                  guessed->format == Format::misp    ? "MISP events not marked for detection"
+                  : guessed->format != Format::prose ? "a list of URLs"
+                  : is_html(text)                    ? "an HTML page"
+                                                     : "a text with indicators in it",
+                  to_text(*guessed));
+    }
+    return guessed;
   }
-  const auto named = format_from_name(format);
+  Result<Declaration> named = parse_declaration(format);
   if (!named) {
-    return fail(ErrorCode::invalid_argument, "unknown feed format \"{}\"; known: {}",
-                printable(format, 40), names_of_formats());
+    return named;
   }
-  const Status hopeless = refuse_hopeless(as_text(content));
+  const Status hopeless = refuse_hopeless(text);
   if (!hopeless) {
     return std::unexpected(hopeless.error());
   }
-  return *named;
+  if (is_html(text) && (named->format != Format::prose || is_error_page(text))) {
+    return fail(ErrorCode::unsupported,
+                "the content is an HTML page, not a feed; it may be an error, login or "
+                "block page: open the URL in a browser");
+  }
+  return named;
+}
+
+// Refused entries that are what they should be, only not for a list: URLs, hashes, exceptions.
+uint64_t count_foreign(const ParsedFeed& feed) {
+  uint64_t count = 0;
+  for (const auto& [reason, number] : feed.rejected_by_reason) {
+    const auto known = reject_reason_from_name(reason);
+    count += known && is_foreign(*known) ? number : 0;
+  }
+  return count;
 }
 
 // A download that was cut at a line end still parses; only the publisher's own count tells.
@@ -67,22 +87,27 @@ Status check_readable(const ParsedFeed& feed) {
                 feed.line_count, to_string(feed.format), feed.ignored_count, feed.rejected_count,
                 first_example(feed));
   }
-  const uint64_t significant = feed.entry_line_count + feed.rejected_count;
-  if (feed.rejected_count > significant / 2) {
+  const uint64_t refused = feed.rejected_count - count_foreign(feed);
+  const uint64_t significant = feed.entry_line_count + refused;
+  if (refused > significant / 2) {
     return fail(ErrorCode::invalid_argument, "mostly unreadable as {}: {} of {} lines rejected{}",
-                to_string(feed.format), feed.rejected_count, significant, first_example(feed));
+                to_string(feed.format), refused, significant, first_example(feed));
   }
   return {};
 }
 
 }  // namespace
 
-Result<ParsedFeed> parse_feed(Bytes content, std::string_view format) {
-  const Result<Format> chosen = choose_format(content, format);
+Result<ParsedFeed> parse_feed(Bytes content, std::string_view format, uint64_t size_max_bytes) {
+  const Result<Decoded> decoded = decode(content, {.size_max_bytes = size_max_bytes});
+  if (!decoded) {
+    return std::unexpected(decoded.error());
+  }
+  const Result<Declaration> chosen = choose(decoded->text(), format);
   if (!chosen) {
     return std::unexpected(chosen.error());
   }
-  Result<ParsedFeed> feed = parse(content, *chosen);
+  Result<ParsedFeed> feed = parse(as_bytes(decoded->text()), *chosen);
   if (!feed) {
     return feed;
   }
@@ -91,6 +116,7 @@ Result<ParsedFeed> parse_feed(Bytes content, std::string_view format) {
       return std::unexpected(check.error());
     }
   }
+  feed->notes.insert(feed->notes.end(), decoded->notes.begin(), decoded->notes.end());
   if (feed->format == Format::spamhaus_drop_json && !feed->records_declared) {
     feed->notes.push_back("no metadata record, so completeness could not be checked");
   }

@@ -66,7 +66,8 @@ class LineReader {
     const size_t size = end == nullptr
                             ? rest_.size()
                             : static_cast<size_t>(static_cast<const char*>(end) - rest_.data());
-    line = trim(rest_.substr(0, size));
+    raw_ = rest_.substr(0, size);
+    line = trim(raw_);
     rest_.remove_prefix(end == nullptr ? size : size + 1);
     ++count_;
     return true;
@@ -74,10 +75,30 @@ class LineReader {
 
   uint64_t count() const { return count_; }  // lines given so far: the number of the last one
   std::string_view rest() const { return rest_; }
+  std::string_view raw() const { return raw_; }  // the last line as it stands, without its LF
 
  private:
   std::string_view rest_;
+  std::string_view raw_;
   uint64_t count_ = 0;
 };
+
+// Calls use(number, line) for each line that is neither blank nor a comment; `collector` hears of
+// those, and of lines that are too long. Returns the number of lines.
+template <class Collector, class Use>
+uint64_t for_each_line(std::string_view text, size_t size_max, Collector& collector, Use&& use) {
+  LineReader lines(text);
+  std::string_view line;
+  while (lines.next(line)) {
+    if (line.empty() || begins_comment(line)) {
+      collector.ignore_line();
+    } else if (line.size() > size_max) {
+      collector.reject_too_long(lines.count(), line);
+    } else {
+      use(lines.count(), line);
+    }
+  }
+  return lines.count();
+}
 
 }  // namespace merlon::feeds

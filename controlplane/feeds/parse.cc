@@ -5,6 +5,7 @@
 
 #include "controlplane/feeds/collector.h"
 #include "controlplane/feeds/lines.h"
+#include "controlplane/feeds/token.h"
 
 namespace merlon::feeds {
 namespace {
@@ -19,13 +20,13 @@ bool is_second_address(std::string_view rest) {
   return token.size() >= 7 && address::parse_prefix(token).has_value();
 }
 
-Read<Value> read_line(std::string_view line, Format format) {
+Read<Value> read_line(std::string_view line, TokenReader& reader) {
   std::string_view rest = line;
   const std::string_view token = take_token(rest);
-  if (format == Format::domains) {
-    return read_name(token);
-  }
   Read<Value> value = read_value(token);
+  if (!value) {
+    value = reader.rescue(token, value.error());
+  }
   if (rest.empty()) {
     return value;
   }
@@ -39,6 +40,13 @@ Read<Value> read_line(std::string_view line, Format format) {
     return std::unexpected(RejectReason::two_addresses);
   }
   return value;
+}
+
+// Names only: what is refused for another reason keeps it, but an address is no name.
+Read<Value> read_domain_line(std::string_view line, TokenReader& reader) {
+  const std::string_view token = take_token(line);
+  Read<Value> value = read_name(token);
+  return value ? value : reader.rescue(token, value.error());
 }
 
 }  // namespace
@@ -114,44 +122,123 @@ std::optional<Format> format_from_name(std::string_view name) {
   return found == formats.end() ? std::nullopt : std::optional(*found);
 }
 
-uint64_t parse_values(std::string_view text, Format format, Collector& collector) {
-  LineReader lines(text);
-  std::string_view line;
-  while (lines.next(line)) {
-    if (line.empty() || begins_comment(line)) {
-      collector.ignore_line();
-    } else if (line.size() > kLineSizeMax) {
-      collector.reject_line(lines.count(), line, RejectReason::line_too_long);
-    } else {
-      collector.add_line(lines.count(), line, read_line(line, format));
+std::optional<RejectReason> reject_reason_from_name(std::string_view name) {
+  for (size_t i = 0; i < kRejectReasonCount; ++i) {
+    const auto reason = static_cast<RejectReason>(i);
+    if (to_string(reason) == name) {
+      return reason;
     }
   }
-  return lines.count();
+  return std::nullopt;
+}
+
+bool is_foreign(RejectReason reason) {
+  switch (reason) {
+    case RejectReason::url:
+    case RejectReason::url_with_path:
+    case RejectReason::path_only:
+    case RejectReason::email:
+    case RejectReason::hash:
+    case RejectReason::file_name:
+    case RejectReason::other_indicator:
+    case RejectReason::allow_rule:
+    case RejectReason::narrow_rule:
+    case RejectReason::other_record:
+    case RejectReason::observable_only:
+    case RejectReason::revoked:
+    case RejectReason::negated:
+    case RejectReason::not_for_detection:
+    case RejectReason::no_value:
+      return true;
+    default:
+      return false;
+  }
+}
+
+uint64_t parse_values(std::string_view text, const Declaration& declaration, Collector& collector) {
+  TokenReader reader(declaration);
+  if (declaration.format == Format::domains) {
+    return for_each_line(
+        text, kLineSizeMax, collector, [&](uint64_t number, std::string_view line) {
+          collector.add_line(number, line, reader.typed(read_domain_line(line, reader)));
+        });
+  }
+  if (declaration.types != Types::any) {
+    return for_each_line(text, kLineSizeMax, collector,
+                         [&](uint64_t number, std::string_view line) {
+                           collector.add_line(number, line, reader.typed(read_line(line, reader)));
+                         });
+  }
+  return for_each_line(text, kLineSizeMax, collector, [&](uint64_t number, std::string_view line) {
+    collector.add_line(number, line, read_line(line, reader));
+  });
+}
+
+namespace {
+
+Result<uint64_t> parse_into(std::string_view text, const Declaration& declaration,
+                            Collector& collector) {
+  switch (declaration.format) {
+    case Format::plain:
+    case Format::domains:
+      return parse_values(text, declaration, collector);
+    case Format::hosts:
+      return parse_hosts(text, collector);
+    case Format::dshield:
+      return parse_dshield(text, collector);
+    case Format::spamhaus_drop:
+      return parse_spamhaus_drop(text, collector);
+    case Format::spamhaus_drop_json:
+      return parse_spamhaus_drop_json(text, collector);
+    case Format::wildcard:
+    case Format::dnsmasq:
+    case Format::unbound:
+    case Format::adblock:
+      return parse_rules(text, declaration, collector);
+    case Format::rpz:
+      return parse_rpz(text, declaration, collector);
+    case Format::csv:
+      return parse_csv(text, declaration, collector);
+    case Format::json:
+    case Format::ndjson:
+      return parse_json(text, declaration, collector);
+    case Format::stix2:
+      return parse_stix2(text, declaration, collector);
+    case Format::stix1:
+      return trim_front(text).starts_with('{') ? parse_stix1_json(text, declaration, collector)
+                                               : parse_xml(text, declaration, collector);
+    case Format::misp:
+      return parse_misp(text, declaration, collector);
+    case Format::openioc:
+    case Format::rss:
+      return parse_xml(text, declaration, collector);
+    case Format::prose:
+      return parse_prose(text, declaration, collector);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Result<ParsedFeed> parse(Bytes content, const Declaration& declaration) {
+  const std::string_view text = as_text(content);
+  Collector collector(declaration, text);
+  const Result<uint64_t> line_count = parse_into(text, declaration, collector);
+  if (!line_count) {
+    return std::unexpected(line_count.error());
+  }
+  return collector.finish(*line_count);
 }
 
 Result<ParsedFeed> parse(Bytes content, Format format) {
-  const std::string_view text = as_text(content);
-  Collector collector(format, text);
-  uint64_t line_count = 0;
-  switch (format) {
-    case Format::plain:
-    case Format::domains:
-      line_count = parse_values(text, format, collector);
-      break;
-    case Format::hosts:
-      line_count = parse_hosts(text, collector);
-      break;
-    case Format::dshield:
-      line_count = parse_dshield(text, collector);
-      break;
-    case Format::spamhaus_drop:
-      line_count = parse_spamhaus_drop(text, collector);
-      break;
-    case Format::spamhaus_drop_json:
-      line_count = parse_spamhaus_drop_json(text, collector);
-      break;
+  Declaration declaration;
+  declaration.format = format;
+  if (format == Format::csv) {
+    declaration.columns = {"1"};
+  } else if (format == Format::json || format == Format::ndjson) {
+    declaration.paths = {"..ip"};
   }
-  return collector.finish(line_count);
+  return parse(content, declaration);
 }
 
 }  // namespace merlon::feeds

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the bytes of a feed to the set of what it lists. Three layers, each usable alone:
-//   detect      what format the content is in, from the content alone (never from a file name);
+// From the bytes of a feed to the set of what it lists. Four layers, each usable alone:
+//   decode      archives and character sets (decode.h);
+//   guess       what format the content is in, from the content alone (guess.h);
 //   parse       reads one format, strictly: what is not certainly an address or a name is counted
 //               and shown, never guessed (109.230.155.061 is not read as octal, /izuku.sh is no
 //               name, 1.2.3 is no address);
-//   parse_feed  both, and the guard: content that a working feed would not send (an error page, an
+//   parse_feed  all of it, and the guard: content that a working feed would not send (an error
+//   page, an
 //               empty or truncated file, mostly unreadable lines) is an Error whose text is the
 //               reason for quarantine.
 //
@@ -29,21 +31,30 @@
 namespace merlon::feeds {
 
 // plain: one value a line: an address, a prefix (a.b.c.d/n or a.b.c.d/m.m.m.m), a range
-// (first-last),
-//   address:port, [v6]:port, or a host name. Comments begin with # ; or // at the start of a line
-//   or after a blank; further columns after a blank are not read.
-// domains: the same, names only.
-// hosts: 0.0.0.0 name [name ..]; also 127.0.0.1, :: and ::1. localhost and its kin are skipped.
-// dshield: tab-separated start, end, prefix length, ..
-// spamhaus_drop: prefix ; reference
-// spamhaus_drop_json: {"cidr":"prefix",..} a line, a {"type":"metadata",..} object at the end.
-#define MERLON_FEED_FORMATS(X)                                     \
-  X(plain, "addresses, prefixes, ranges and names, one a line")    \
-  X(domains, "host names, one a line")                             \
-  X(hosts, "hosts file: 0.0.0.0 name [name ..]")                   \
-  X(dshield, "DShield block list: tab-separated start, end, mask") \
-  X(spamhaus_drop, "Spamhaus DROP text: prefix ; reference")       \
-  X(spamhaus_drop_json, "Spamhaus DROP JSON lines")
+//   (first-last), address:port, [v6]:port, or a host name. Comments begin with # ; or // at the
+//   start of a line or after a blank; further columns after a blank are not read.
+// What the others hold is said beside them; their options are in declaration.h.
+#define MERLON_FEED_FORMATS(X)                                                 \
+  X(plain, "addresses, prefixes, ranges and names, one a line")                \
+  X(domains, "host names, one a line")                                         \
+  X(hosts, "hosts file: 0.0.0.0 name [name ..]")                               \
+  X(dshield, "DShield block list: tab-separated start, end, mask")             \
+  X(spamhaus_drop, "Spamhaus DROP text: prefix ; reference")                   \
+  X(spamhaus_drop_json, "Spamhaus DROP JSON lines")                            \
+  X(wildcard, "names with their subdomains: *.name, .name or name")            \
+  X(dnsmasq, "dnsmasq configuration: address=/name/#, server=/name/")          \
+  X(unbound, "Unbound configuration: local-zone: \"name\" always_null")        \
+  X(adblock, "adblock filters: ||name^")                                       \
+  X(rpz, "RPZ zone: name CNAME . and 32.4.3.2.1.rpz-ip CNAME .")               \
+  X(csv, "columns: column=, delimiter=, header=, start=, end=, prefix=")       \
+  X(json, "a JSON document: path=objects[*].value")                            \
+  X(ndjson, "a JSON object a line: path=ip")                                   \
+  X(stix2, "a STIX 2.0 or 2.1 bundle or TAXII envelope: indicators' patterns") \
+  X(stix1, "a STIX 1 package in XML or JSON")                                  \
+  X(misp, "MISP events")                                                       \
+  X(openioc, "OpenIOC definitions")                                            \
+  X(rss, "entries of RSS and Atom: what their texts name")                     \
+  X(prose, "indicators in text, Markdown, AsciiDoc or HTML")
 
 enum class Format : uint8_t {
 #define MERLON_X(name, text) name,
@@ -56,6 +67,7 @@ std::string_view describe(Format format);
 std::optional<Format> format_from_name(std::string_view name);
 const std::vector<Format>& all_formats();
 
+inline constexpr uint64_t kContentSizeMax = uint64_t{256} << 20;
 inline constexpr size_t kLineSizeMax = 4096;
 inline constexpr size_t kRejectedExamplesMax = 10;
 inline constexpr size_t kExampleSizeMax = 120;
@@ -65,8 +77,11 @@ inline constexpr uint64_t kPrefixCountMax = uint64_t{1} << 24;
 inline constexpr int kWidestV4 = 8;
 inline constexpr int kWidestV6 = 19;
 
+// In documents (JSON, XML) the unit that is counted is an indicator, and its number stands for the
+// number of the line.
 struct ParsedFeed {
   Format format = Format::plain;
+  std::string declaration;        // the format with its options, as a feed's definition has it
   store::FeedSet set;             // normalised
   uint64_t line_count = 0;        // all lines; a last line without a line end counts
   uint64_t entry_line_count = 0;  // lines taken without complaint
@@ -81,16 +96,19 @@ struct ParsedFeed {
   uint64_t record_count = 0;
 };
 
-// Errors: invalid_argument (more than kPrefixCountMax prefixes). Bad lines are no errors.
+struct Declaration;
+
+// Errors: invalid_argument (more than kPrefixCountMax prefixes; a document that is malformed or
+// cut off; options that do not fit). Bad lines are no errors.
+Result<ParsedFeed> parse(Bytes content, const Declaration& declaration);
 Result<ParsedFeed> parse(Bytes content, Format format);
 
-// Errors: unsupported, with the reason: empty, an HTML page, binary, a format this version does
-// not read.
-Result<Format> detect(Bytes content);
-
-// `format` is a format's name or "auto". Errors: invalid_argument (unknown format name; content
-// that is not believable) and unsupported (content that is none of the formats).
-Result<ParsedFeed> parse_feed(Bytes content, std::string_view format);
+// `format` is a declaration ("csv; column=3") or "auto". Unpacks and decodes (decode.h) first.
+// "auto" never takes the hosts of URLs, nor names out of prose: only a definition can say so.
+// Errors: invalid_argument (unknown format or option; content that is not believable) and
+// unsupported (content that is none of the formats, an archive that is cut off).
+Result<ParsedFeed> parse_feed(Bytes content, std::string_view format,
+                              uint64_t size_max_bytes = kContentSizeMax);
 
 // Fit for a log line or a page: at most size_max bytes, everything but printable ASCII replaced
 // by '?'.

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "zones/address/address.h"
@@ -41,6 +42,25 @@ namespace merlon::feeds {
   X(bad_json, "is not a JSON object on one line")                                               \
   X(no_cidr, "is a JSON object without a text member \"cidr\"")                                 \
   X(line_too_long, "is a line of more than 4096 bytes")                                         \
+  X(wildcard_mask, "has a wildcard mask such as 0.0.0.255; write a netmask or a prefix length") \
+  X(name_not_address, "is a name in a list of addresses")                                       \
+  X(url_with_path, "is a URL with a path; its host may serve others as well")                   \
+  X(file_name, "looks like the name of a file")                                                 \
+  X(other_indicator, "is an indicator of a kind that DNS cannot carry, such as a file")         \
+  X(allow_rule, "is an exception or allow rule; such entries belong on an allow list")          \
+  X(narrow_rule, "is a rule with options, a path or an element; the name alone says too much")  \
+  X(not_a_rule, "is not a rule of this format")                                                 \
+  X(other_record, "is a record or directive that blocks nothing")                               \
+  X(missing_column, "has fewer columns than the format names")                                  \
+  X(open_quote, "has a quotation mark that is not closed")                                      \
+  X(no_value, "holds no value where the format says that it is")                                \
+  X(not_text, "is a JSON value that is not text")                                               \
+  X(bad_pattern, "is a STIX pattern that cannot be read")                                       \
+  X(pattern_operator, "is compared by an operator other than =, IN and ISSUBSET")               \
+  X(negated, "is excluded by its pattern")                                                      \
+  X(observable_only, "is an observation that no indicator calls hostile")                       \
+  X(revoked, "is revoked by its source")                                                        \
+  X(not_for_detection, "is marked as not for detection (to_ids)")                               \
   X(unknown, "is neither an address nor a name")
 
 enum class RejectReason : uint8_t {
@@ -55,6 +75,9 @@ inline constexpr size_t kRejectReasonCount = MERLON_REJECT_REASONS(MERLON_X);
 
 std::string_view to_string(RejectReason reason);  // the enumerator's name
 std::string_view explain(RejectReason reason);
+std::optional<RejectReason> reject_reason_from_name(std::string_view name);
+// A good entry of a kind that is not for DNS, or not for blocking: says nothing against the feed.
+bool is_foreign(RejectReason reason);
 RejectReason from_fault(address::Fault fault);
 
 }  // namespace merlon::feeds

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/feeds/value.h"
 
+#include <algorithm>
+#include <array>
+
 #include "controlplane/feeds/lines.h"
 #include "controlplane/feeds/parse.h"
 #include "zones/name/name.h"
@@ -83,9 +86,20 @@ Read<Value> read_bracketed(std::string_view token) {
              : std::unexpected(after[0] == '/' ? RejectReason::url : RejectReason::unknown);
 }
 
+// 192.0.2.0/0.0.0.255: as routers write it; read as a netmask it would mean another network.
+bool has_wildcard_mask(std::string_view token) {
+  const size_t slash = token.find('/');
+  const auto mask =
+      slash == token.npos ? address::parse_v4("") : address::parse_v4(token.substr(slash + 1));
+  return mask && *mask != 0 && (*mask & (*mask + 1)) == 0;
+}
+
 // Digits and dots, perhaps with a prefix length, that are no dotted quad: 1.2.3, 10.0/16,
 // 3232235777, 1.2.3.4.5.
 Read<Value> refuse_number_like(std::string_view token, address::Fault fault) {
+  if (fault == address::Fault::bad_netmask && has_wildcard_mask(token)) {
+    return std::unexpected(RejectReason::wildcard_mask);
+  }
   if (fault != address::Fault::not_an_address) {
     return std::unexpected(from_fault(fault));
   }
@@ -104,9 +118,28 @@ bool is_hash(std::string_view token) {
          only_has(token, "0123456789abcdefABCDEF");
 }
 
+// Endings that are no top-level domain and never will be: programs, documents and data.
+bool is_file_name(std::string_view token) {
+  static constexpr std::array<std::string_view, 30> kEndings = {
+      "exe",  "dll", "txt", "doc", "docx", "docm", "xls",  "xlsx", "xlsm", "pdf",
+      "html", "htm", "php", "jsp", "asp",  "aspx", "json", "xml",  "csv",  "log",
+      "bin",  "dat", "tmp", "vbs", "ps1",  "lnk",  "scr",  "hta",  "jpg",  "png"};
+  const std::string_view last = token.substr(token.rfind('.') + 1);
+  if (last.size() < 3 || last.size() > 4) {
+    return false;
+  }
+  return std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) {
+    return std::equal(last.begin(), last.end(), ending.begin(), ending.end(),
+                      [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a | 0x20 : a) == b; });
+  });
+}
+
 Read<Value> read_host_name(std::string_view token) {
   if (!name::host_name_fault(token).empty()) {
     return std::unexpected(RejectReason::bad_domain);
+  }
+  if (is_file_name(token)) {
+    return std::unexpected(RejectReason::file_name);
   }
   if (token.back() == '.') {  // one final dot is good; the check above refused two
     token.remove_suffix(1);

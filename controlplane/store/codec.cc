@@ -51,7 +51,14 @@ json to_json(const FeedDefinition& d) {
               {"enabled", d.enabled},
               {"interval_s", d.interval_s},
               {"timeout_s", d.timeout_s},
-              {"size_max_bytes", d.size_max_bytes}};
+              {"size_max_bytes", d.size_max_bytes},
+              {"provider", d.provider},
+              {"licence", d.licence},
+              {"homepage", d.homepage},
+              {"credentials", d.credentials},
+              {"private_hosts", d.private_hosts},
+              {"ageing", d.ageing},
+              {"copies", d.copies}};
 }
 
 FeedDefinition definition_from(const json& j) {
@@ -70,6 +77,14 @@ FeedDefinition definition_from(const json& j) {
   d.interval_s = j.at("interval_s");
   d.timeout_s = j.at("timeout_s");
   d.size_max_bytes = j.at("size_max_bytes");
+  // Records of before these were known.
+  d.provider = j.value("provider", d.provider);
+  d.licence = j.value("licence", d.licence);
+  d.homepage = j.value("homepage", d.homepage);
+  d.credentials = j.value("credentials", d.credentials);
+  d.private_hosts = j.value("private_hosts", d.private_hosts);
+  d.ageing = j.value("ageing", d.ageing);
+  d.copies = j.value("copies", d.copies);
   return d;
 }
 

@@ -36,6 +36,17 @@ struct FeedDefinition {
   uint32_t interval_s = 3600;
   uint32_t timeout_s = 60;
   uint64_t size_max_bytes = 64 << 20;
+  // Where it comes from and under what terms; free text for people.
+  std::string provider = {};
+  std::string licence = {};
+  std::string homepage = {};
+  // How we show who we are, as one line: feeds/credentials.h. Secrets themselves are in files.
+  std::string credentials = {};
+  bool private_hosts = false;  // its URL may lead to private, loopback and link-local addresses
+  // When what it no longer names, or named long ago, stops counting: feeds/ageing.h.
+  std::string ageing = "sudden_death";
+  // Feeds that it takes its entries from: what both list has been said once.
+  std::vector<std::string> copies = {};
 
   bool operator==(const FeedDefinition&) const = default;
 };

@@ -10,6 +10,7 @@
 namespace merlon::store {
 namespace {
 
+constexpr size_t kDeclarationSizeMax = 1000;
 constexpr size_t kLabelSizeMax = 40;  // leaves room for the number of a split list's part
 constexpr size_t kTitleSizeMax = 200;
 constexpr size_t kUrlSizeMax = 2048;
@@ -177,8 +178,20 @@ Status check_definition(const FeedDefinition& definition) {
       static_cast<unsigned>(definition.tier) > static_cast<unsigned>(Tier::operator_)) {
     return fail(ErrorCode::invalid_argument, "direction or tier has no such value");
   }
-  if (definition.format.empty() || definition.format.size() > kLabelSizeMax) {
+  if (definition.format.empty() || definition.format.size() > kDeclarationSizeMax) {
     return fail(ErrorCode::invalid_argument, "format is empty or too long; \"auto\" is good");
+  }
+  for (const std::string* text : {&definition.provider, &definition.licence, &definition.homepage,
+                                  &definition.credentials, &definition.ageing}) {
+    if (text->size() > kDeclarationSizeMax) {
+      return fail(ErrorCode::invalid_argument, "\"{:.40}...\" is longer than {} bytes", *text,
+                  kDeclarationSizeMax);
+    }
+  }
+  for (const std::string& copied : definition.copies) {
+    if (auto good = check_label("feed id in copies", copied); !good) {
+      return good;
+    }
   }
   Status checks[] = {
       check_title(definition.title),

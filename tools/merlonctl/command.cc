@@ -34,7 +34,7 @@ constexpr auto kFeedAddFlags = std::to_array<Flag>({
     {"--url", "URL", "http://, https:// or file:///absolute/path"},
     {"--dir", "DIR", "one feed per file of DIR (or per entry of DIR/feeds.json), each refreshed"},
     {"--title", "TEXT", "a name for people"},
-    {"--format", "NAME", "how to read it (default: auto)"},
+    {"--format", "NAME", "how to read it, as `feed probe` writes it (default: auto)"},
     {"--category", "NAME", "what it lists, an RSIT type (default: blacklist)"},
     {"--severity", "0-5", "5 is command and control (default: 3)"},
     {"--confidence", "0-100", "how far its entries are believed (default: 50)"},
@@ -44,6 +44,17 @@ constexpr auto kFeedAddFlags = std::to_array<Flag>({
     {"--size-max", "SIZE", "larger content is refused: 1000000, 64MiB (default: 64MiB)"},
     {"--not-in-basic", "", "keep its addresses out of the shared list `basic`"},
     {"--disabled", "", "define it without fetching it"},
+    {"--provider", "TEXT", "who publishes it"},
+    {"--licence", "TEXT", "under what terms"},
+    {"--homepage", "URL", "where its publisher tells of it"},
+    {"--credentials", "TEXT", "how we show who we are; secrets are in files"},
+    {"--private-hosts", "", "its URL may lead to private and loopback addresses"},
+    {"--ageing", "RULE", "when its entries stop counting (default: sudden_death)"},
+    {"--copies", "FEED,..", "feeds that it takes its entries from"},
+});
+constexpr auto kProbeFlags = std::to_array<Flag>({
+    {"--format", "NAME", "read it as this instead of guessing"},
+    {"--write", "ID", "define a feed with this ID from it"},
 });
 constexpr auto kRefreshFlags =
     std::to_array<Flag>({{"--all", "", "every feed that is not disabled"}});
@@ -181,6 +192,9 @@ constexpr auto kCommands = std::to_array<Command>({
      "define a feed, or one per file of a folder",
      "merlonctl feed add dshield --url https://feeds.dshield.org/block.txt --interval 15m",
      run_feed_add},
+    {"feed", "probe", "FILE|URL", 1, 1, kProbeFlags, kSlowS,
+     "guess a source's format; what it would list, what not and why",
+     "merlonctl feed probe https://example.net/list.csv --write example", run_feed_probe},
     {"feed", "refresh", "[ID...]", 0, kAnyCount, kRefreshFlags, kSlowS,
      "fetch feeds now and apply what they list", "merlonctl feed refresh dshield",
      run_feed_refresh},

@@ -101,6 +101,7 @@ Done run_status(const Context& context);
 Done run_feed_list(const Context& context);
 Done run_feed_show(const Context& context);
 Done run_feed_add(const Context& context);
+Done run_feed_probe(const Context& context);
 Done run_feed_refresh(const Context& context);
 Done run_feed_remove(const Context& context);
 Done run_list_list(const Context& context);

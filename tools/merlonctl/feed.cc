@@ -34,8 +34,10 @@ std::string number(const Json& state, const char* key) {
 Outcome<Json> definition_of(const Invocation& call) {
   Json body = Json::object();
   static constexpr std::pair<std::string_view, std::string_view> kTexts[] = {
-      {"--title", "title"},         {"--format", "format"}, {"--category", "category"},
-      {"--direction", "direction"}, {"--tier", "tier"},
+      {"--title", "title"},         {"--format", "format"},     {"--category", "category"},
+      {"--direction", "direction"}, {"--tier", "tier"},         {"--provider", "provider"},
+      {"--licence", "licence"},     {"--homepage", "homepage"}, {"--credentials", "credentials"},
+      {"--ageing", "ageing"},
   };
   for (const auto& [flag, key] : kTexts) {
     if (call.has(flag)) {
@@ -71,15 +73,26 @@ Outcome<Json> definition_of(const Invocation& call) {
   if (call.has("--disabled")) {
     body["enabled"] = false;
   }
+  if (call.has("--private-hosts")) {
+    body["private_hosts"] = true;
+  }
+  if (call.has("--copies")) {
+    const auto copied = parse_names(call.value("--copies"));
+    if (!copied) {
+      return usage_error("--copies: name feeds, with commas between them");
+    }
+    body["copies"] = *copied;
+  }
   return body;
 }
 
 // What became of one feed in a command that works on many.
 struct Row {
-  std::string id;
-  std::string file;
-  std::string result;  // "loaded", "quarantined", "failed", "disabled"
-  std::string reason;
+  std::string id = {};
+  std::string file = {};
+  std::string format = {};  // of its definition
+  std::string result = {};  // "loaded", "quarantined", "failed", "disabled"
+  std::string reason = {};
   Json refresh = nullptr;  // the API's "refresh" object
 
   bool good() const { return result == "loaded" || result == "disabled"; }
@@ -118,6 +131,19 @@ std::string one_line(const Row& row) {
   return printable(text);
 }
 
+// Why it was not taken, or why some of its lines were not.
+std::string reason_of(const Row& row) {
+  if (!row.reason.empty() || row.refresh.is_null()) {
+    return row.reason;
+  }
+  std::string text;
+  for (const auto& item : row.refresh.at("state").at("rejected_by_reason").items()) {
+    text +=
+        fmt::format("{}{} {}", text.empty() ? "" : ", ", item.value().get<uint64_t>(), item.key());
+  }
+  return text;
+}
+
 enum class Files : unsigned char { without, with };
 
 void print_rows(const Context& context, const std::vector<Row>& rows, Files files) {
@@ -127,6 +153,7 @@ void print_rows(const Context& context, const std::vector<Row>& rows, Files file
   }
   if (files == Files::with) {
     columns.push_back({"FILE"});
+    columns.push_back({"FORMAT"});
   }
   columns.push_back({"REASON"});
   Table table(std::move(columns));
@@ -141,8 +168,9 @@ void print_rows(const Context& context, const std::vector<Row>& rows, Files file
     }
     if (files == Files::with) {
       cells.push_back({row.file});
+      cells.push_back({row.format});
     }
-    cells.push_back({row.reason});
+    cells.push_back({reason_of(row)});
     table.add(std::move(cells));
   }
   print(table.text(context.colour ? Colour::on : Colour::off));
@@ -156,6 +184,7 @@ Done finish_rows(const Context& context, const std::vector<Row>& rows, Files fil
       Json item{{"id", row.id}};
       if (files == Files::with) {
         item["file"] = row.file;
+        item["format"] = row.format;
       }
       item.update(Json{{"result", row.result}, {"reason", row.reason}, {"refresh", row.refresh}});
       json["feeds"].push_back(std::move(item));
@@ -183,8 +212,20 @@ Done finish_rows(const Context& context, const std::vector<Row>& rows, Files fil
 // Defines the feed; one that is there with the same URL already is taken as it is, so that the
 // command can be repeated.
 Done define(const Context& context, const FolderFeed& feed, Row& row) {
-  const Outcome<Json> added = context.client.post("/v1/feeds", feed.definition);
+  Json definition = feed.definition;
+  if (!definition.contains("format")) {
+    // What nothing fits is defined all the same: its refresh says why it is quarantined.
+    const Outcome<Json> probe =
+        context.client.post("/v1/feeds/probe", Json{{"url", definition.at("url")}});
+    const std::string format =
+        probe ? probe->at("probe").at("format").get<std::string>() : std::string();
+    if (!format.empty()) {
+      definition["format"] = format;
+    }
+  }
+  const Outcome<Json> added = context.client.post("/v1/feeds", definition);
   if (added) {
+    row.format = definition.value("format", std::string("auto"));
     return {};
   }
   if (added.error().exit == Exit::unreachable || added.error().exit == Exit::usage) {
@@ -194,6 +235,8 @@ Done define(const Context& context, const FolderFeed& feed, Row& row) {
   if (!present || present->at("feed").at("url") != feed.definition.at("url")) {
     row.result = "failed";
     row.reason = added.error().message;
+  } else {
+    row.format = present->at("feed").at("format").get<std::string>();
   }
   return {};
 }
@@ -216,7 +259,9 @@ Done add_folder(const Context& context, const Json& defaults) {
   std::vector<Row> rows;
   for (const FolderFeed& feed : *feeds) {
     const Json& id = feed.definition.at("id");
-    Row row{id.is_string() ? id.get<std::string>() : id.dump(), feed.file, "", "", nullptr};
+    Row row;
+    row.id = id.is_string() ? id.get<std::string>() : id.dump();
+    row.file = feed.file;
     Done done = define(context, feed, row);
     if (done && row.result.empty()) {
       if (feed.definition.value("enabled", Json(true)) == false) {
@@ -396,8 +441,10 @@ Done run_feed_refresh(const Context& context) {
     }
     const Json& state = answer->at("refresh").at("state");
     const std::string health = state.at("health").get<std::string>();
-    const Row row{ids[0], "", health == "good" ? "loaded" : health,
-                  state.at("reason").get<std::string>(), answer->at("refresh")};
+    const Row row{.id = ids[0],
+                  .result = health == "good" ? "loaded" : health,
+                  .reason = state.at("reason").get<std::string>(),
+                  .refresh = answer->at("refresh")};
     if (!context.json) {
       return finish_rows(context, {row}, Files::without);
     }
@@ -406,7 +453,8 @@ Done run_feed_refresh(const Context& context) {
   }
   std::vector<Row> rows;
   for (const std::string& id : ids) {
-    Row row{id, "", "", "", nullptr};
+    Row row;
+    row.id = id;
     const Done done = refresh_into(context, row);
     if (!done && done.error().exit != Exit::ok) {
       return done;

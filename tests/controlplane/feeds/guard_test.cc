@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "controlplane/feeds/declaration.h"
 #include "controlplane/feeds/parse.h"
 
 namespace merlon::feeds {
@@ -36,16 +37,44 @@ TEST(FeedGuard, TellsEmptyContentFromContentWithoutEntries) {
 
 TEST(FeedGuard, RefusesHtmlAndBinaryWhateverFormatIsNamed) {
   for (const Format format : all_formats()) {
-    EXPECT_SAYS(error_of("<html><body>45.1.2.3</body></html>", to_string(format)), "HTML page");
-    EXPECT_SAYS(error_of("\x1f\x8b\x08 45.1.2.3\n", to_string(format)), "gzip");
+    Declaration declaration;
+    declaration.format = format;
+    if (format == Format::csv) {
+      declaration.columns = {"1"};
+    } else if (format == Format::json || format == Format::ndjson) {
+      declaration.paths = {"ip"};
+    }
+    const std::string name = to_text(declaration);
+    EXPECT_SAYS(
+        error_of("<html><head><title>403 Forbidden</title></head><body>45.1.2.3</body></html>",
+                 name),
+        "HTML page");
+    EXPECT_SAYS(error_of("\x1f\x8b\x08 45.1.2.3\n", name), "gzip");
   }
 }
 
 TEST(FeedGuard, RefusesMoreThanHalfUnreadableAndTakesExactlyHalf) {
-  const Error error = error_of("45.1.2.3\n/a\n/b\n# c\n", "plain");
+  const Error error = error_of("45.1.2.3\n1.2\n1.3\n# c\n", "plain");
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
-  EXPECT_SAYS(error, "mostly unreadable as plain: 2 of 3 lines rejected; first: line 2 \"/a\"");
-  EXPECT_TRUE(parse_feed(as_bytes("45.1.2.3\n/a\n"), "plain").has_value());
+  EXPECT_SAYS(error, "mostly unreadable as plain: 2 of 3 lines rejected; first: line 2 \"1.2\"");
+  EXPECT_TRUE(parse_feed(as_bytes("45.1.2.3\n1.2\n"), "plain").has_value());
+}
+
+TEST(FeedGuard, UrlsPathsAndHashesBesideAddressesSayNothingAgainstAFeed) {
+  const auto feed = parse_feed(
+      as_bytes("45.1.2.3\n/a\n/b\nhttp://c.example/d\nd41d8cd98f00b204e9800998ecf8427e\n"),
+      "plain");
+  ASSERT_TRUE(feed.has_value()) << feed.error().message;
+  EXPECT_EQ(feed->rejected_count, 4U);
+  EXPECT_EQ(feed->entry_count, 1U);
+}
+
+TEST(FeedGuard, AutoTakesNoHostsOfUrlsAndSaysHowADefinitionCan) {
+  const std::string urls = "https://a.example/x\nhttps://b.example/\n";
+  EXPECT_SAYS(error_of(urls, "auto"), "set the format \"plain; urls=host\"");
+  EXPECT_EQ(parse_feed(as_bytes(urls), "plain; urls=host")->set.domains.size(), 2U);
+  EXPECT_EQ(parse_feed(as_bytes(urls), "plain; urls=bare")->set.domains,
+            std::vector<std::string>{"b.example"});
 }
 
 TEST(FeedGuard, ComparesTheDeclaredNumberOfRecords) {
@@ -70,9 +99,9 @@ TEST(FeedGuard, SeesACutJsonDownloadWithoutItsMetadata) {
 }
 
 TEST(FeedGuard, UnknownFormatNameListsTheKnownOnes) {
-  const Error error = error_of("45.1.2.3\n", "csv");
+  const Error error = error_of("45.1.2.3\n", "excel");
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
-  EXPECT_SAYS(error, "unknown feed format \"csv\"; known: auto, plain, domains, hosts, dshield");
+  EXPECT_SAYS(error, "unknown feed format \"excel\"; known: auto, plain, domains, hosts, dshield");
 }
 
 }  // namespace

@@ -113,6 +113,63 @@ constexpr Row kRows[] = {
     {"rows of both families", Format::spamhaus_drop_json,
      "{\"cidr\":\"45.1.0.0/17\",\"sblid\":\"SBL1\"}\r\n\n{\"cidr\":\"2a0f:77::/32\"}\n",
      "45.1.0.0/17 2a0f:77::/32"},
+
+    {"star, dot and bare", Format::wildcard, "*.a.example\n.b.example\nc.example\n",
+     "a.example b.example c.example"},
+    {"several names, all targets", Format::dnsmasq,
+     "address=/a.example/b.example/#\nserver=/c.example/\naddress=/d.example/0.0.0.0\n",
+     "a.example b.example c.example d.example"},
+    {"zones and data", Format::unbound,
+     "server:\nlocal-zone: \"a.example.\" always_null\nlocal-data: \"b.example A 0.0.0.0\"\n",
+     "a.example b.example"},
+    {"names, an address, harmless options", Format::adblock,
+     "[Adblock Plus]\n! t\n||a.example^\n||b.example^$important\n||45.1.2.3^\nc.example\n",
+     "45.1.2.3 a.example b.example c.example"},
+    {"origin, SOA in parentheses, triggers", Format::rpz,
+     "$TTL 60\n$ORIGIN rpz.example.\n@ SOA a. b. (\n 1 2\n 3 4 5 )\n NS localhost.\n"
+     "a.example CNAME .\n*.a.example 60 IN CNAME *.\nb.example.rpz.example. CNAME rpz-drop.\n"
+     "24.0.2.1.45.rpz-ip CNAME .\n32.zz.77.2a0f.rpz-ip CNAME . ; note\n",
+     "45.1.2.0/24 2a0f:77::/32 a.example b.example"},
+    {"fields that go on over line ends", Format::csv,
+     "45.1.2.3,\"rule a\n{ \"\"b\"\"\n}\"\n45.1.2.4,x\n", "45.1.2.3 45.1.2.4"},
+    {"first column", Format::csv, "# c\n\"45.1.2.3\",\"a \"\"b\"\"\"\n45.1.2.4 ,x\n",
+     "45.1.2.3 45.1.2.4"},
+    {"any depth", Format::json, R"({"a":[{"ip":"45.1.2.3"},{"b":{"ip":"2a0f::1"}}]})",
+     "45.1.2.3 2a0f::1"},
+    {"a line each", Format::ndjson, "{\"ip\":\"45.1.2.3\"}\n\n{\"x\":{\"ip\":\"45.1.2.4\"}}\n",
+     "45.1.2.3 45.1.2.4"},
+    {"OR, AND, IN, ISSUBSET", Format::stix2,
+     R"({"objects":[{"type":"indicator","pattern":"[ipv4-addr:value = '45.1.2.3' OR )"
+     R"(domain-name:value IN ('a.example', 'b.example')] AND [ipv4-addr:value ISSUBSET )"
+     R"('45.9.0.0/16']"},{"type":"indicator","pattern":"[domain-name:value = 'c.example' )"
+     R"(AND ipv4-addr:value = '45.1.2.4'] WITHIN 5 SECONDS"}]})",
+     "45.1.2.3 45.1.2.4 45.9.0.0/16 a.example b.example c.example"},
+    {"XML", Format::stix1,
+     R"(<s:STIX_Package><i:Indicator><c:Properties xsi:type="A:AddressObjectType">)"
+     R"(<A:Address_Value condition="Equals">45.1.2.3##comma##45.1.2.4</A:Address_Value>)"
+     "</c:Properties></i:Indicator></s:STIX_Package>",
+     "45.1.2.3 45.1.2.4"},
+    {"JSON", Format::stix1,
+     R"({"stix_header":{},"indicators":[{"observable":{"object":{"properties":{"xsi:type":)"
+     R"("AddressObjectType","address_value":{"value":"45.1.2.3"}}}}}]})",
+     "45.1.2.3"},
+    {"attributes, objects, pairs", Format::misp,
+     R"({"response":[{"Event":{"Attribute":[{"type":"ip-dst","value":"45.1.2.3","to_ids":true},)"
+     R"({"type":"domain|ip","value":"a.example|45.1.2.4"}],"Object":[{"Attribute":[{"type":)"
+     R"("ip-dst|port","value":"45.1.2.5|80"}]}]}}]})",
+     "45.1.2.3 45.1.2.4 45.1.2.5 a.example"},
+    {"content, or the id where it is empty", Format::openioc,
+     R"(<ioc><IndicatorItem condition="is"><Context search="PortItem/remoteIP"/><Content>45.1.2.3)"
+     R"(</Content></IndicatorItem><IndicatorItem id="a.example"><Context search="Network/DNS"/>)"
+     "<Content/></IndicatorItem></ioc>",
+     "45.1.2.3 a.example"},
+    {"items and entries", Format::rss,
+     "<rss><item><title>45.1.2.3 | S</title><description><![CDATA[<b>panel[.]example</b> and "
+     "other.example]]></description></item></rss>",
+     "45.1.2.3 panel.example"},
+    {"defanged names, addresses in any form", Format::prose,
+     "See panel[.]example, (45.1.2[.]3) and `+45.1.2.4+`; not other.example.\n\n",
+     "45.1.2.3 45.1.2.4 panel.example"},
 };
 
 TEST(ParseFormats, ReadWhatTheirRowsSay) {

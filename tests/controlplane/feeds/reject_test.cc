@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "controlplane/feeds/declaration.h"
 #include "controlplane/feeds/parse.h"
 #include "tests/controlplane/feeds/feed_checks.h"
 
@@ -75,9 +76,6 @@ const Row kRows[] = {
     {bad_domain, Format::plain, "panel.example.."},
     {bad_domain, Format::hosts, "0.0.0.0 panel.example.."},
     {bad_domain, Format::plain, "-a.example"},
-    {bad_domain, Format::plain,
-     "b\xc3\xbc"
-     "cher.example"},
     {bad_domain, Format::plain, "panel.123"},
     {bad_domain, Format::domains, kLongName},
     {bad_domain, Format::hosts, "0.0.0.0 a..example"},
@@ -121,6 +119,23 @@ const Row kRows[] = {
     {line_too_long, Format::dshield, kLongLine},
     {line_too_long, Format::spamhaus_drop, kLongLine},
     {line_too_long, Format::spamhaus_drop_json, kLongLine},
+    {wildcard_mask, Format::plain, "45.1.2.0/0.0.0.255"},
+    {file_name, Format::plain, "svchost.exe"},
+    {allow_rule, Format::adblock, "@@||good.example^"},
+    {allow_rule, Format::unbound, "local-zone: \"good.example.\" transparent"},
+    {allow_rule, Format::rpz, "good.example CNAME rpz-passthru."},
+    {allow_rule, Format::dnsmasq, "server=/good.example/#"},
+    {narrow_rule, Format::adblock, "||ads.example^$third-party"},
+    {narrow_rule, Format::adblock, "||ads.example/path^"},
+    {narrow_rule, Format::adblock, "page.example##.banner"},
+    {not_a_rule, Format::dnsmasq, "bad line"},
+    {not_a_rule, Format::unbound, "bad line"},
+    {not_a_rule, Format::rpz, "bad.example"},
+    {other_record, Format::dnsmasq, "server=/intern.example/192.0.2.1"},
+    {other_record, Format::unbound, "local-data: \"a.example A 192.0.2.1\""},
+    {other_record, Format::rpz, "32.1.2.0.192.rpz-client-ip CNAME ."},
+    {open_quote, Format::csv, "\"45.1.2.3,x"},
+    {no_value, Format::csv, "-,x"},
     {unknown, Format::plain, "[Adblock"},
     {unknown, Format::plain, "[x]"},
     {unknown, Format::plain, "Win32/Pterodo"},
@@ -138,9 +153,59 @@ TEST(RejectReasons, EachLineIsRefusedForItsReasonAndLeavesNothing) {
   }
 }
 
+struct OptionRow {
+  RejectReason reason;
+  std::string_view declaration;
+  std::string_view content;
+};
+
+constexpr OptionRow kOptionRows[] = {
+    {name_not_address, "plain; type=ip", "panel.example"},
+    {address_not_name, "plain; type=domain", "45.1.2.3"},
+    {url_with_path, "plain; urls=bare", "https://a.example/x"},
+    {file_name, "prose; take=all", "it drops install.sh"},
+    {missing_column, "csv; column=3", "45.1.2.3,x"},
+    {mask_mismatch, "csv; start=1; end=2; prefix=3", "45.1.2.0,45.1.2.9,24"},
+    {other_indicator, "csv; column=1; where=2:ip", "45.1.2.3,hash"},
+    {no_value, "ndjson; path=ip", "{\"host\":\"a.example\"}"},
+    {not_text, "json; path=ip", "{\"ip\":17}"},
+    {bad_pattern, "stix2", R"({"objects":[{"type":"indicator","pattern":"[ipv4-addr:value = "}]})"},
+    {pattern_operator, "stix2",
+     R"({"objects":[{"type":"indicator","pattern":"[url:value LIKE 'a%']"}]})"},
+    {negated, "stix2",
+     R"({"objects":[{"type":"indicator","pattern":"[ipv4-addr:value != '45.1.2.3']"}]})"},
+    {other_indicator, "stix2",
+     R"({"objects":[{"type":"indicator","pattern":"[file:name = 'x']"}]})"},
+    {observable_only, "stix2", R"({"objects":[{"type":"ipv4-addr","value":"45.1.2.3"}]})"},
+    {revoked, "stix2",
+     R"({"objects":[{"type":"indicator","revoked":true,)"
+     R"("pattern":"[ipv4-addr:value = '45.1.2.3']"}]})"},
+    {not_for_detection, "misp",
+     R"({"Event":{"Attribute":[{"type":"ip-dst","value":"45.1.2.3","to_ids":false}]}})"},
+    {observable_only, "stix1",
+     R"(<P><Properties xsi:type="A:AddressObjectType"><V:Address_Value>45.1.2.3)"
+     "</V:Address_Value></Properties></P>"},
+};
+
+TEST(RejectReasons, WhatOptionsAndDocumentsRefuseHasItsReason) {
+  for (const OptionRow& row : kOptionRows) {
+    const Result<Declaration> declaration = parse_declaration(row.declaration);
+    ASSERT_TRUE(declaration.has_value()) << row.declaration;
+    const Result<ParsedFeed> feed = parse(as_bytes(row.content), *declaration);
+    ASSERT_TRUE(feed.has_value()) << row.content << feed.error().message;
+    EXPECT_EQ(fault_of(*feed), "") << row.content;
+    ASSERT_EQ(feed->rejected_examples.size(), 1U) << row.declaration << ": " << row.content;
+    EXPECT_EQ(feed->rejected_examples[0].reason, to_string(row.reason)) << row.content;
+    EXPECT_TRUE(feed->set.empty()) << row.content;
+  }
+}
+
 TEST(RejectReasons, EachReasonHasARowANameAndAnExplanation) {
   std::set<RejectReason> covered;
   for (const Row& row : kRows) {
+    covered.insert(row.reason);
+  }
+  for (const OptionRow& row : kOptionRows) {
     covered.insert(row.reason);
   }
   for (size_t i = 0; i < kRejectReasonCount; ++i) {

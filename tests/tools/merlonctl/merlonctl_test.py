@@ -132,7 +132,8 @@ class Feeds(Case):
         self.assertIsNone(feed["state"]["last_good"])
 
         done = self.run_ctl("feed", "refresh", "one")
-        self.assertRegex(done.stdout.splitlines()[1], r"^one +loaded +2 +0 +1 +1 +3 +0$")
+        self.assertRegex(done.stdout.splitlines()[1],
+                         r"^one +loaded +2 +0 +1 +1 +3 +0 +1 not_an_indicator$")
         self.assertIn("next: merlonctl snapshot build", done.stderr)
 
         shown = self.run_ctl("feed", "show", "one").stdout
@@ -204,9 +205,11 @@ class Feeds(Case):
         self.assert_aligned(done.stdout, right=("IPV4", "IPV6", "DOMAINS", "REJECTED"))
         lines = done.stdout.splitlines()
         self.assertEqual(len(lines), 4)
-        self.assertRegex(lines[1], r"^good-list-txt +loaded +2 +0 +1 +0 +3 +0  Good List.txt$")
-        self.assertRegex(lines[2], r"^good-list-txt-b +loaded +0 +1 +0 +0 +1 +0  good-list.txt$")
-        self.assertRegex(lines[3], r"^junk-bin +quarantined .* junk.bin +nothing readable in it$")
+        for line, row in zip(lines[1:], (
+                r"good-list-txt +loaded +2 +0 +1 +0 +3 +0  Good List.txt +plain",
+                r"good-list-txt-b +loaded +0 +1 +0 +0 +1 +0  good-list.txt +plain",
+                r"junk-bin +quarantined .* junk.bin +plain +nothing readable in it")):
+            self.assertRegex(line, f"^{row}$")
         self.assertIn("[3/3] junk-bin: quarantined, nothing readable in it", done.stderr)
         self.assertIn("3 feeds: 2 loaded, 1 quarantined, 0 failed", done.stderr)
         tiers = {f["tier"] for f in self.run_json("feed", "list")["feeds"]}
@@ -232,6 +235,20 @@ class Feeds(Case):
                          [("alpha", "loaded"), ("b-txt", "disabled"), ("wrong", "failed")])
         self.assertIn('did you mean "severity"?', answer["feeds"][2]["reason"])
         self.assertEqual(self.run_json("feed", "show", "alpha")["feed"]["severity"], 5)
+
+    def test_probe_shows_what_a_source_would_list_and_writes_the_definition(self):
+        path = self.write("list.txt", "192.0.2.1\nbad.example\n???\n")
+        done = self.run_ctl("feed", "probe", str(path))
+        self.assertIn("1 IPv4 prefix", done.stdout)
+        self.assertIn("???", done.stdout)
+        self.assertIn(f"merlonctl feed add ID --url file://{path} --format plain", done.stderr)
+        probe = self.run_json("feed", "probe", str(path), "--write", "mine")["probe"]
+        self.assertEqual((probe["format"], probe["rejected_count"]), ("plain", 1))
+        feed = self.run_json("feed", "show", "mine")["feed"]
+        self.assertEqual((feed["url"], feed["format"]), (f"file://{path}", "plain"))
+        junk = self.write("junk.txt", "???\n")
+        self.assertIn("quarantined", self.run_ctl("feed", "probe", str(junk), expect=FAILED).stdout)
+        self.run_ctl("feed", "probe", str(self.folder / "absent"), expect=FAILED)
 
     def test_folder_that_holds_nothing(self):
         (self.folder / "empty").mkdir()

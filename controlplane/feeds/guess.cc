@@ -2,8 +2,7 @@
 // What format is this? Three questions in order: is it binary (by magic numbers and by control
 // bytes), is it a document (HTML, XML, JSON, by its first significant byte), and else what do most
 // of its first 2000 significant lines look like, each judged by the same code that would parse it.
-// Same content, same answer; the name of the file plays no part.
-#include "controlplane/feeds/detect.h"
+#include "controlplane/feeds/guess.h"
 
 #include <algorithm>
 #include <array>
@@ -12,6 +11,7 @@
 #include "controlplane/feeds/collector.h"
 #include "controlplane/feeds/lines.h"
 #include "controlplane/feeds/parse.h"
+#include "controlplane/feeds/prose.h"
 
 namespace merlon::feeds {
 namespace {
@@ -29,24 +29,13 @@ struct Signature {
 
 using namespace std::string_view_literals;
 
-constexpr std::array<Signature, 11> kMagicNumbers = {{
-    {"\x1f\x8b"sv,
-     "gzip-compressed data; publish it unpacked, or serve it with "
-     "Content-Encoding: gzip"},
-    {"PK\x03\x04"sv, "a zip archive; publish its text file unpacked"},
-    {"BZh"sv, "bzip2-compressed data; publish it unpacked"},
-    {"\xfd"
-     "7zXZ"sv,
-     "xz-compressed data; publish it unpacked"},
-    {"\x28\xb5\x2f\xfd"sv, "zstd-compressed data; publish it unpacked"},
-    {"7z\xbc\xaf"sv, "a 7z archive; publish its text file unpacked"},
+constexpr std::array<Signature, 4> kMagicNumbers = {{
     {"%PDF-"sv, "a PDF document"},
     {"\x7f"
      "ELF"sv,
      "a program (ELF)"},
-    {"\xff\xfe"sv, "UTF-16 text; publish it as UTF-8 or ASCII"},
-    {"\xfe\xff"sv, "UTF-16 text; publish it as UTF-8 or ASCII"},
     {"\x89PNG"sv, "an image (PNG)"},
+    {"\xd0\xcf\x11\xe0"sv, "an Office document"},
 }};
 
 // The marks of documents, looked for in the first 4 KiB in lower case. First match wins.
@@ -56,42 +45,25 @@ constexpr std::array<Signature, 4> kHtmlMarks = {{
     {"<head", ""},
     {"<body", ""},
 }};
-constexpr std::array<Signature, 4> kXmlMarks = {{
-    {"stix:stix_package", "STIX 1 (XML)"},
-    {"<ioc", "OpenIOC (XML)"},
-    {"<rss", "an RSS feed (XML)"},
-    {"<feed", "an Atom feed (XML)"},
-}};
-constexpr std::array<Signature, 8> kJsonMarks = {{
-    {"\"bundle--", "a STIX 2 bundle (JSON)"},
-    {"\"spec_version\"", "a STIX 2 bundle (JSON)"},
-    {"\"stix_header\"", "STIX 1 as JSON"},
-    {"\"event\"", "a MISP event (JSON)"},
-    {"\"attribute\"", "a MISP event (JSON)"},
-    {"\"matching_attributes\"", "a MISP warning list (JSON)"},
-    {"\"asn\"", "a list of AS numbers (JSON, such as Spamhaus ASN-DROP)"},
-    {"\"list\"", "a JSON object with a list (such as a MISP warning list)"},
-}};
-
-// What one line looks like. The first five can be read.
-#define MERLON_LINE_KINDS(X)                                                             \
-  X(address, "addresses")                                                                \
-  X(name, "host names")                                                                  \
-  X(hosts, "hosts lines")                                                                \
-  X(dshield, "DShield columns")                                                          \
-  X(drop, "DROP lines")                                                                  \
-  X(url, "a list of URLs")                                                               \
-  X(path, "a list of URL paths without hosts")                                           \
-  X(wildcard, "a list of wildcards (*.name); use the publisher's domains or hosts list") \
-  X(hash, "a list of file hashes")                                                       \
-  X(email, "a list of e-mail addresses")                                                 \
-  X(defanged, "a list in defanged form (192.0.2[.]1)")                                   \
-  X(csv, "comma-separated columns (CSV)")                                                \
-  X(tsv, "tab-separated columns that do not begin with an address")                      \
-  X(adblock, "an adblock filter list; use the publisher's domains or hosts list")        \
-  X(dnsmasq, "a dnsmasq configuration; use the publisher's domains or hosts list")       \
-  X(unbound, "an Unbound configuration; use the publisher's domains or hosts list")      \
-  X(zone, "a DNS zone file (RPZ)")                                                       \
+// What one line looks like.
+#define MERLON_LINE_KINDS(X)                                         \
+  X(address, "addresses")                                            \
+  X(name, "host names")                                              \
+  X(hosts, "hosts lines")                                            \
+  X(dshield, "DShield columns")                                      \
+  X(drop, "DROP lines")                                              \
+  X(url, "a list of URLs")                                           \
+  X(path, "a list of URL paths without hosts")                       \
+  X(wildcard, "a list of wildcards")                                 \
+  X(hash, "a list of file hashes")                                   \
+  X(email, "a list of e-mail addresses")                             \
+  X(defanged, "a list in defanged form (192.0.2[.]1)")               \
+  X(csv, "comma-separated columns (CSV) without addresses or names") \
+  X(tsv, "tab-separated columns without addresses or names")         \
+  X(adblock, "an adblock filter list")                               \
+  X(dnsmasq, "a dnsmasq configuration")                              \
+  X(unbound, "an Unbound configuration")                             \
+  X(zone, "a DNS zone file (RPZ)")                                   \
   X(other, "text in none of the known layouts")
 
 enum class LineKind : uint8_t {
@@ -154,48 +126,14 @@ std::string_view binary_kind(std::string_view content) {
   return controls * kControlShare > sample.size() ? "binary data (many control bytes)" : "";
 }
 
-bool is_html(std::string_view content) {
-  const std::string_view text = skip_blank_and_mark(content);
-  return text.starts_with('<') && find_mark(kHtmlMarks, lower_head(text)) != nullptr;
-}
-
 std::unexpected<Error> unsupported(std::string_view what) {
-  const size_t advice = what.find(';');
-  return fail(ErrorCode::unsupported, "the content is {}, which this version does not read{}",
-              what.substr(0, advice),
-              advice == std::string_view::npos ? std::string_view{} : what.substr(advice));
+  return fail(ErrorCode::unsupported, "the content is {}, which this version does not read", what);
 }
 
-// JSON lines of Spamhaus have a whole object on the first line; everything else is named as well
-// as its first bytes allow.
-Result<Format> detect_json(std::string_view text) {
-  const std::string_view line = trim(text.substr(0, text.find('\n')));
-  const bool whole_object = line.starts_with('{') && line.ends_with('}');
-  if (whole_object && line.size() <= kLineSizeMax &&
-      (line.find("\"cidr\"") != std::string_view::npos ||
-       line.find("\"metadata\"") != std::string_view::npos)) {
-    return Format::spamhaus_drop_json;
-  }
-  const Signature* mark = find_mark(kJsonMarks, lower_head(text));
-  return unsupported(mark != nullptr ? mark->what : "JSON");
-}
-
-// A document by its first significant byte; no value when it is lines of text.
-std::optional<Result<Format>> detect_document(std::string_view text) {
-  if (text.starts_with('<')) {
-    const Signature* mark = find_mark(kXmlMarks, lower_head(text));
-    return unsupported(mark != nullptr ? mark->what : "XML");
-  }
-  if (text.starts_with('{')) {
-    return detect_json(text);
-  }
-  if (text.starts_with('[')) {
-    const std::string_view inside = skip_blank_and_mark(text.substr(1));
-    if (!inside.empty() && (inside[0] == '{' || inside[0] == '"' || inside[0] == '[')) {
-      return detect_json(text);
-    }
-  }
-  return std::nullopt;
+Declaration of(Format format) {
+  Declaration declaration;
+  declaration.format = format;
+  return declaration;
 }
 
 bool starts_with_any(std::string_view line, std::initializer_list<std::string_view> heads) {
@@ -219,6 +157,9 @@ LineKind kind_of_reject(RejectReason reason, std::string_view line) {
       return LineKind::defanged;
     case RejectReason::comma_columns:
       return LineKind::csv;
+    case RejectReason::short_form:  // "4134 | AS of somebody | .." begins with a number
+      return line.find('|') == std::string_view::npos ? LineKind::address : LineKind::other;
+    case RejectReason::file_name:
     case RejectReason::not_an_address:
     case RejectReason::bad_domain:
     case RejectReason::unknown:
@@ -319,29 +260,47 @@ bool has_address(LineReader& lines) {
   return false;
 }
 
-Result<Format> detect_lines(std::string_view content) {
-  LineReader lines(content);
-  const Votes votes = vote(lines);
-  const size_t addresses = votes.of(LineKind::address);
-  const size_t names = votes.of(LineKind::name);
-  const size_t drops = votes.of(LineKind::drop);
-  if (votes.total == 0) {
-    return Format::plain;  // comments only: a list that is empty today
+Declaration plain_of(const Votes& votes, Format format) {
+  Declaration declaration = of(format);
+  declaration.defanged = votes.of(LineKind::defanged) > 0 ? Switch::yes : Switch::no;
+  return declaration;
+}
+
+// Formats that are known by their own marks.
+std::optional<Declaration> guess_marked(const Votes& votes) {
+  static constexpr std::array<std::pair<LineKind, Format>, 8> kFormats = {
+      {{LineKind::dshield, Format::dshield},
+       {LineKind::hosts, Format::hosts},
+       {LineKind::drop, Format::spamhaus_drop},
+       {LineKind::wildcard, Format::wildcard},
+       {LineKind::dnsmasq, Format::dnsmasq},
+       {LineKind::unbound, Format::unbound},
+       {LineKind::adblock, Format::adblock},
+       {LineKind::zone, Format::rpz}}};
+  for (const auto& [kind, format] : kFormats) {
+    if (votes.most(votes.of(kind))) {
+      return of(format);
+    }
   }
-  if (votes.most(votes.of(LineKind::dshield))) {
-    return Format::dshield;
+  return std::nullopt;
+}
+
+// Nothing else fits: a table by what its columns hold, or a text with marked indicators.
+Result<Declaration> guess_rest(std::string_view content, const Votes& votes) {
+  if (const auto table = guess_table(content)) {
+    return *table;
   }
-  if (votes.most(votes.of(LineKind::hosts))) {
-    return Format::hosts;
+  const size_t urls = votes.of(LineKind::url);
+  if (votes.most(urls)) {
+    Declaration declaration = of(Format::plain);
+    declaration.urls = Urls::host;
+    declaration.defanged = votes.of(LineKind::defanged) > 0 ? Switch::yes : Switch::no;
+    return declaration;
   }
-  if (votes.most(drops)) {
-    return Format::spamhaus_drop;
-  }
-  if (votes.most(names) && addresses + drops == 0) {
-    return has_address(lines) ? Format::plain : Format::domains;
-  }
-  if ((addresses + names + drops) * 2 >= votes.total) {
-    return Format::plain;
+  if (count_prose(content).marked > 0) {
+    Declaration declaration = of(Format::prose);
+    declaration.take = Take::marked;
+    return declaration;
   }
   const auto first = votes.counts.begin() + static_cast<size_t>(LineKind::url);
   const auto largest = std::max_element(first, votes.counts.end());
@@ -359,6 +318,47 @@ Result<Format> detect_lines(std::string_view content) {
   return unsupported(text);
 }
 
+Result<Declaration> guess_lines(std::string_view content) {
+  LineReader lines(content);
+  const Votes votes = vote(lines);
+  const size_t defanged = votes.of(LineKind::defanged);
+  const size_t addresses = votes.of(LineKind::address);
+  const size_t names = votes.of(LineKind::name);
+  const size_t drops = votes.of(LineKind::drop);
+  if (votes.total == 0) {
+    return of(Format::plain);  // comments only: a list that is empty today
+  }
+  if (const auto marked = guess_marked(votes)) {
+    return *marked;
+  }
+  if (votes.most(names) && addresses + drops + defanged == 0) {
+    return plain_of(votes, has_address(lines) ? Format::plain : Format::domains);
+  }
+  // Paths, URLs and hashes beside what can be read say nothing about the format.
+  const size_t readable = addresses + names + drops + defanged;
+  const size_t foreign = votes.of(LineKind::url) + votes.of(LineKind::path) +
+                         votes.of(LineKind::hash) + votes.of(LineKind::email);
+  if (readable > 0 && readable * 2 + foreign >= votes.total &&
+      !votes.most(votes.of(LineKind::url)) && readable * 20 >= votes.total) {
+    return plain_of(votes, Format::plain);
+  }
+  return guess_rest(content, votes);
+}
+
+Result<Declaration> guess_page(std::string_view text) {
+  if (!is_error_page(text)) {
+    const ProseCount count = count_prose(text_of_html(text));
+    if (count.marked + count.addresses > 1) {
+      Declaration declaration = of(Format::prose);
+      declaration.take = count.addresses > count.marked ? Take::addresses : Take::marked;
+      return declaration;
+    }
+  }
+  return fail(ErrorCode::unsupported,
+              "the content is an HTML page, not a feed; it may be an error, login or block page: "
+              "open the URL in a browser");
+}
+
 }  // namespace
 
 Status refuse_hopeless(std::string_view content) {
@@ -369,22 +369,42 @@ Status refuse_hopeless(std::string_view content) {
   if (!binary.empty()) {
     return fail(ErrorCode::unsupported, "the content is {}", binary);
   }
-  if (is_html(content)) {
-    return fail(ErrorCode::unsupported,
-                "the content is an HTML page, not a feed; it may be an error, login or "
-                "block page: open the URL in a browser");
-  }
   return {};
 }
 
-Result<Format> detect(Bytes content) {
-  const std::string_view text = as_text(content);
+bool is_html(std::string_view content) {
+  const std::string_view text = skip_blank_and_mark(content);
+  return text.starts_with('<') && find_mark(kHtmlMarks, lower_head(text)) != nullptr &&
+         lower_head(text).find("<rss") == std::string::npos;
+}
+
+bool needs_definition(const Declaration& declaration) {
+  return declaration.urls != Urls::refuse || declaration.format == Format::prose ||
+         declaration.any_to_ids == Switch::yes;
+}
+
+Result<Declaration> guess(std::string_view text) {
   const Status hopeless = refuse_hopeless(text);
   if (!hopeless) {
     return std::unexpected(hopeless.error());
   }
-  const auto document = detect_document(skip_blank_and_mark(text));
-  return document ? *document : detect_lines(text);
+  if (is_html(text)) {
+    return guess_page(text);
+  }
+  const std::string_view start = skip_blank_and_mark(text);
+  if (start.starts_with('<')) {
+    return guess_xml(start);
+  }
+  if (start.starts_with('{')) {
+    return guess_json(start);
+  }
+  if (start.starts_with('[')) {
+    const std::string_view inside = skip_blank_and_mark(start.substr(1));
+    if (!inside.empty() && (inside[0] == '{' || inside[0] == '"' || inside[0] == '[')) {
+      return guess_json(start);
+    }
+  }
+  return guess_lines(text);
 }
 
 }  // namespace merlon::feeds
