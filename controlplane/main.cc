@@ -153,6 +153,10 @@ coordinator::Options coordinator_options(const Settings& settings, dnssec::Signe
           .signer = &signer,
           .dnssec = &signer,
           .transfers = &transfers,
+          .fetch_threads = settings.fetch_thread_count,
+          .feed_hosts = settings.feed_hosts,
+          .feed_proxy = settings.feed_proxy,
+          .feed_directory = settings.feed_directory(),
           .zones = settings.zones,
           .forwarder = &forwarder};
 }

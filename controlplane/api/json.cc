@@ -84,6 +84,8 @@ Json to_json(const store::FeedState& state) {
               {"last_attempt", time_to_json(state.last_attempt)},
               {"last_good", time_to_json(state.last_good)},
               {"last_changed", time_to_json(state.last_changed)},
+              {"not_before", time_to_json(state.not_before)},
+              {"last_duration_ms", state.last_duration_ms},
               {"format", state.format},
               {"etag", state.etag},
               {"last_modified", state.last_modified},

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -185,6 +186,8 @@ class Operations {
   virtual Status add_feed(const store::FeedDefinition& definition) = 0;
   virtual Status remove_feed(const std::string& id) = 0;
   virtual Result<RefreshReport> refresh_feed(const std::string& id) = 0;
+  // What a feed with the URL "upload:" lists from its next refresh on.
+  virtual Status put_content(const std::string& id, std::string_view content) = 0;
   // Fetches and reads, and keeps nothing. `format`: "auto" to have it guessed.
   virtual Result<ProbeReport> probe_feed(const std::string& url, const std::string& format) = 0;
 

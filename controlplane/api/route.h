@@ -21,7 +21,7 @@ struct Arguments {
   std::vector<std::string> captured;           // the path's {parts}, decoded
   std::map<std::string, std::string> queried;  // query parameters by name
   Json body;
-  std::optional<std::string_view> text;  // instead of `body`, when text/plain was sent
+  std::optional<std::string_view> text;  // instead of `body`, when text/plain was sent, or bytes
   Json& error_details;  // an object here adds its keys to the error that the handler returns
 
   // "" when it was not given.
@@ -33,7 +33,7 @@ struct Arguments {
 
 using Handler = Result<Json> (*)(const Arguments&);
 
-enum class Takes : uint8_t { nothing, object, json_or_text };
+enum class Takes : uint8_t { nothing, object, json_or_text, bytes };
 
 struct Route {
   std::string_view method;
@@ -48,6 +48,7 @@ struct Route {
 std::span<const Route> account_routes();
 std::span<const Route> device_routes();
 std::span<const Route> dnssec_routes();
+std::span<const Route> feed_catalogue_routes();
 std::span<const Route> transfer_routes();
 
 // {"schema_version":1, "<key>": value} of a Result.

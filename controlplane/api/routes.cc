@@ -215,7 +215,7 @@ constexpr auto kRoutes = std::to_array<Route>({
 // In the order in which they are listed.
 constexpr auto kTables = std::to_array<std::span<const Route> (*)()>(
     {[]() -> std::span<const Route> { return kRoutes; }, device_routes, account_routes,
-     dnssec_routes, transfer_routes});
+     dnssec_routes, transfer_routes, feed_catalogue_routes});
 
 int http_status_of(ErrorCode code) {
   switch (code) {
@@ -408,7 +408,8 @@ Reply run(Operations& operations, const Route& route, std::vector<std::string> c
                  .content_type = std::string(kExpositionContentType)};
   }
   if (route.method != "GET") {
-    if (route.takes == Takes::json_or_text && call.content_type.starts_with("text/plain")) {
+    if (route.takes == Takes::bytes ||
+        (route.takes == Takes::json_or_text && call.content_type.starts_with("text/plain"))) {
       arguments.text = call.body;
     } else if (!call.body.empty()) {
       Result<Json> body = parse_json(call.body);

@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <filesystem>
+#include <system_error>
 
-#include "controlplane/coordinator/due.h"
 #include "controlplane/coordinator/membership.h"
 #include "controlplane/feeds/declaration.h"
 #include "controlplane/forward/forwarder.h"
@@ -21,7 +22,6 @@ using std::chrono::steady_clock;
 
 constexpr const char* kVersion = "0.1.0";
 constexpr int kStatusTimeoutMs = 5000;
-constexpr milliseconds kRefreshTick{1000};
 constexpr milliseconds kSigningTick{30'000};
 
 }  // namespace
@@ -36,7 +36,9 @@ Coordinator::Coordinator(store::Store& store, publish::Publisher& publisher,
                {.compile = options_.compile,
                 .log_path = options_.zone_log_path,
                 .signer = options_.signer}),
-      zones_(options_.zones, options_.compile.suffix) {}
+      zones_(options_.zones, options_.compile.suffix),
+      work_(std::max(1U, options_.fetch_threads / 2)),
+      feed_memory_(options_.feed_memory_bytes) {}
 
 Coordinator::~Coordinator() {
   stop();
@@ -75,6 +77,7 @@ Status Coordinator::start() {
     built_revision_ = revision;
   }
   build_thread_ = std::thread([this] { run_builder(); });
+  schedule_thread_ = std::thread([this] { run_schedule(); });
   for (unsigned i = 0; i < options_.fetch_threads; ++i) {
     refreshers_.emplace_back([this] { run_refresher(); });
   }
@@ -102,8 +105,11 @@ void Coordinator::stop() {
     cancel_waits();
   }
   wake_.notify_all();
-  if (build_thread_.joinable()) {
-    build_thread_.join();
+  work_.close();
+  for (std::thread* thread : {&build_thread_, &schedule_thread_}) {
+    if (thread->joinable()) {
+      thread->join();
+    }
   }
   for (std::thread& refresher : refreshers_) {
     refresher.join();
@@ -194,72 +200,6 @@ bool Coordinator::build_if_stale() {
   return built.has_value();
 }
 
-std::vector<std::string> Coordinator::due_feeds() const {
-  std::vector<std::string> due;
-  const auto records = store_.feeds();
-  if (!records) {
-    spdlog::error("reading feeds: {}", records.error().message);
-    return due;
-  }
-  const int64_t now = std::time(nullptr);
-  std::vector<std::pair<int64_t, std::string>> waiting;
-  for (const store::FeedRecord& record : *records) {
-    const int64_t when = next_attempt(record, now);
-    if (record.definition.enabled && when <= now) {
-      waiting.emplace_back(when, record.definition.id);
-    }
-  }
-  std::sort(waiting.begin(), waiting.end());  // who has waited longest comes first
-  for (auto& [when, id] : waiting) {
-    due.push_back(std::move(id));
-  }
-  return due;
-}
-
-void Coordinator::run_refresher() {
-  while (true) {
-    {
-      std::unique_lock lock(wake_mutex_);
-      if (wake_.wait_for(lock, kRefreshTick, [&] { return stopping_; })) {
-        return;
-      }
-    }
-    expire_entries();
-    for (const std::string& id : due_feeds()) {
-      if (stop_now_) {
-        return;
-      }
-      refresh_if_due(id);
-    }
-  }
-}
-
-// Several threads walk lists of due feeds that may be old by now: whoever holds the feed's mutex
-// and still finds it due refreshes it, the others pass on.
-void Coordinator::refresh_if_due(const std::string& id) {
-  const std::unique_lock lock(mutex_of_feed(id), std::try_to_lock);
-  if (!lock.owns_lock()) {
-    return;
-  }
-  const auto record = store_.feed(id);
-  const int64_t now = std::time(nullptr);
-  if (!record || !record->definition.enabled || next_attempt(*record, now) > now) {
-    return;
-  }
-  if (const auto report = refresh_and_count(*record); !report && !stop_now_) {
-    spdlog::error("refresh {}: {}", id, report.error().message);
-  }
-}
-
-std::mutex& Coordinator::mutex_of_feed(const std::string& id) {
-  const std::lock_guard lock(facts_mutex_);
-  auto& mutex = feed_mutexes_[id];
-  if (mutex == nullptr) {
-    mutex = std::make_unique<std::mutex>();
-  }
-  return *mutex;
-}
-
 Result<api::ControlPlaneStatus> Coordinator::status() {
   api::ControlPlaneStatus status;
   status.version = kVersion;
@@ -301,6 +241,9 @@ Status Coordinator::add_feed(const store::FeedDefinition& definition) {
       return std::unexpected(format.error());
     }
   }
+  if (const auto good = fetch::check_source(definition.url, definition.credentials); !good) {
+    return good;
+  }
   auto added = store_.add_feed(definition);
   if (added) {
     spdlog::info("feed {} added: {}", definition.id, definition.url);
@@ -315,6 +258,10 @@ Status Coordinator::remove_feed(const std::string& id) {
   const std::lock_guard lock(mutex_of_feed(id));
   auto removed = store_.remove_feed(id, std::time(nullptr));
   if (removed) {
+    if (!options_.feed_directory.empty()) {
+      std::error_code ignored;
+      std::filesystem::remove_all(options_.feed_directory + "/" + id, ignored);
+    }
     spdlog::info("feed {} removed", id);
     feed_changed();
   }

@@ -2,10 +2,10 @@
 // Runs the control plane's jobs in their order: fetch a feed -> believe it or not -> store it ->
 // compile -> publish -> serve over TCP -> tell the data plane. Answers the REST API meanwhile.
 //
-// Threads of its own: a few refresh feeds when they are due, so that a slow source holds up only
-// itself; one builds when something changed (after a short quiet time, so that a hundred changes
-// of feeds make one build; an edit is built at once). Builds never overlap, nor do refreshes of one
-// feed.
+// Threads of its own: one says which feeds are due, a fixed number refreshes them, so that slow
+// sources hold up only themselves (fetch/work_queue.h); one builds when something changed (after a
+// short quiet time, so that a hundred changes of feeds make one build; an edit is built at once).
+// Builds never overlap, nor do refreshes of one feed.
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <semaphore>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,6 +26,8 @@
 #include "controlplane/coordinator/operator_zones.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/snapshot_slot.h"
+#include "controlplane/fetch/fetch.h"
+#include "controlplane/fetch/work_queue.h"
 #include "controlplane/publish/publisher.h"
 #include "controlplane/store/store.h"
 #include "zones/snapshot/snapshot.h"
@@ -57,8 +60,12 @@ struct Options {
   uint32_t edit_quiet_ms = 3;
   uint32_t build_delay_max_ms = 5000;
   uint32_t build_retry_ms = 30'000;  // after a build that failed
-  unsigned fetch_threads = 4;
-  zonefile::ZoneSetOptions zones{};         // the operators'
+  unsigned fetch_threads = 32;
+  fetch::Hosts feed_hosts = fetch::Hosts::public_only;  // of feeds that do not say otherwise
+  std::string feed_proxy{};
+  std::string feed_directory{};  // a folder per feed, for transports that bring changes only
+  uint64_t feed_memory_bytes = uint64_t{256} << 20;  // of large feeds on their way, together
+  zonefile::ZoneSetOptions zones{};                  // the operators'
   forward::Forwarder* forwarder = nullptr;  // is told the devices' policies; outlives, as above
 };
 
@@ -86,6 +93,7 @@ class Coordinator final : public api::Operations {
   Status add_feed(const store::FeedDefinition& definition) override;
   Status remove_feed(const std::string& id) override;
   Result<api::RefreshReport> refresh_feed(const std::string& id) override;
+  Status put_content(const std::string& id, std::string_view content) override;
   Result<api::ProbeReport> probe_feed(const std::string& url, const std::string& format) override;
   Result<std::vector<api::ListInfo>> lists() override;
   Result<api::ListInfo> list(const std::string& name) override;
@@ -179,8 +187,9 @@ class Coordinator final : public api::Operations {
                                    int64_t now);
   void run_builder();
   bool build_if_stale();  // false: the build failed
+  void run_schedule();
   void run_refresher();
-  std::vector<std::string> due_feeds() const;
+  fetch::FetchRequest request_for(const store::FeedDefinition& definition) const;
   std::mutex& mutex_of_feed(const std::string& id);
   // The builder hears of it: a change of a feed may have company soon, an edit has somebody who
   // waits for it.
@@ -236,6 +245,10 @@ class Coordinator final : public api::Operations {
   std::atomic<bool> stop_now_ = false;  // stopping_ for those who wait elsewhere
   std::thread build_thread_;
   std::atomic<bool> build_wanted_ = false;  // though nothing in the store changed
+  fetch::WorkQueue work_;
+  fetch::MemoryBudget feed_memory_;
+  std::counting_semaphore<> parse_slots_{2};  // parsing is not waiting: more would be no faster
+  std::thread schedule_thread_;
   std::vector<std::thread> refreshers_;
 };
 

@@ -2,18 +2,22 @@
 // One feed's turn: fetch, believe or quarantine, store.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <chrono>
 #include <ctime>
 
 #include "controlplane/coordinator/coordinator.h"
-#include "controlplane/feeds/fetch.h"
 #include "controlplane/feeds/parse.h"
 #include "controlplane/feeds/probe.h"
+#include "controlplane/fetch/fetch.h"
 
 namespace merlon::coordinator {
 namespace {
 
 using store::FeedHealth;
 using store::FeedState;
+
+constexpr int64_t kRetryAfterMaxS = 24 * 3600;  // a server that says never is asked each day
 
 // What the parser found, as state. Counts of the set are the store's business.
 void describe(const feeds::ParsedFeed& parsed, FeedState& state) {
@@ -68,20 +72,26 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
     return report;
   };
 
-  const auto fetched = feeds::fetch({.url = definition.url,
-                                     .etag = state.etag,
-                                     .last_modified = state.last_modified,
-                                     .timeout_s = definition.timeout_s,
-                                     .size_max_bytes = definition.size_max_bytes,
-                                     .contact = options_.contact,
-                                     .stop = &stop_now_});
+  fetch::FetchRequest request = request_for(definition);
+  request.etag = state.etag;
+  request.last_modified = state.last_modified;
+  request.memory = &feed_memory_;
+  fetch::Advice advice;
+  const auto start = std::chrono::steady_clock::now();
+  auto fetched = fetch::fetch(request, &advice);
+  state.last_duration_ms =
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                std::chrono::steady_clock::now() - start)
+                                .count());
+  state.not_before =
+      advice.retry_after_s > 0 ? now + std::min(advice.retry_after_s, kRetryAfterMaxS) : 0;
   if (!fetched && stop_now_) {
     return std::unexpected(fetched.error());  // says nothing about the feed
   }
   if (!fetched) {
     return keep_last_good(FeedHealth::failed, fetched.error().message);
   }
-  if (fetched->outcome == feeds::FetchResult::Outcome::not_modified) {
+  if (fetched->outcome == fetch::FetchResult::Outcome::not_modified) {
     report.not_modified = true;
     state.health = FeedHealth::good;
     state.reason.clear();
@@ -92,8 +102,12 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
     return report;
   }
   state.size_bytes = fetched->body.size();
+  parse_slots_.acquire();
   const auto parsed =
       feeds::parse_feed(fetched->body, definition.format, definition.size_max_bytes);
+  parse_slots_.release();
+  fetched->body = {};
+  fetched->memory = {};
   if (!parsed) {
     // The validators of a copy that was not believed are not kept: it is fetched again.
     return keep_last_good(FeedHealth::quarantined, parsed.error().message);
@@ -106,12 +120,9 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
 
 Result<api::ProbeReport> Coordinator::probe_feed(const std::string& url,
                                                  const std::string& format) {
-  const store::FeedDefinition usual;
-  const auto fetched = feeds::fetch({.url = url,
-                                     .timeout_s = usual.timeout_s,
-                                     .size_max_bytes = usual.size_max_bytes,
-                                     .contact = options_.contact,
-                                     .stop = &stop_now_});
+  store::FeedDefinition usual;
+  usual.url = url;
+  const auto fetched = fetch::fetch(request_for(usual));
   if (!fetched) {
     return std::unexpected(fetched.error());
   }

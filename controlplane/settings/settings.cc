@@ -50,6 +50,13 @@ constexpr settings::Option kOptions[] = {
     {"generations_kept", Kind::number, "32", 2, 100'000, "snapshots to keep for rollback"},
     {"contact", Kind::text, "\"\"", 0, 0,
      "e-mail or URL for the User-Agent of feed fetches; some publishers require one"},
+    {"feed_private_hosts", Kind::boolean, "false", 0, 0,
+     "every feed's URL may lead to private, loopback and link-local addresses, not only those of "
+     "feeds that say so themselves"},
+    {"feed_proxy", Kind::text, "\"\"", 0, 0,
+     "http://HOST:PORT that fetches feeds for us; it must refuse private addresses itself"},
+    {"fetch_threads", Kind::number, "32", 2, 256,
+     "feeds that are fetched at the same time; slow ones hold at most half"},
     {"identity", Kind::text, "\"\"", 0, 0,
      "answer to NSID and id.server over TCP, at most 64 bytes; empty: none"},
     {"version", Kind::text, "\"\"", 0, 0,
@@ -129,6 +136,10 @@ Result<Settings> load_settings(const std::string& path) {
   }
   result.generations_kept = static_cast<size_t>(section->number("generations_kept"));
   result.contact = section->text("contact");
+  result.feed_hosts =
+      section->boolean("feed_private_hosts") ? fetch::Hosts::any : fetch::Hosts::public_only;
+  result.feed_proxy = section->text("feed_proxy");
+  result.fetch_thread_count = static_cast<unsigned>(section->number("fetch_threads"));
   result.identity = section->text("identity");
   result.version = section->text("version");
   result.cookie_secret_file = section->text("cookie_secret_file");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "controlplane/compile/compile.h"
+#include "controlplane/fetch/fetch.h"
 #include "controlplane/zonefile/zone_set.h"
 #include "zones/base/error.h"
 
@@ -28,6 +29,9 @@ struct Settings {
   std::string api_token_file;  // empty: no REST API over HTTPS
   size_t generations_kept = 32;
   std::string contact;
+  fetch::Hosts feed_hosts = fetch::Hosts::public_only;
+  std::string feed_proxy;  // empty: none
+  unsigned fetch_thread_count = 32;
   std::string identity;            // NSID, id.server, hostname.bind; empty: not told
   std::string version;             // version.bind, version.server; empty: not told
   std::string cookie_secret_file;  // the data plane's; empty: no cookies over TCP
@@ -36,6 +40,7 @@ struct Settings {
 
   std::string store_path() const { return state_directory + "/store"; }
   std::string snapshot_path() const { return state_directory + "/snapshots"; }
+  std::string feed_directory() const { return state_directory + "/feeds"; }
   std::string catalogue_path() const { return state_directory + "/catalogue"; }
   std::string zone_log_path() const { return state_directory + "/zones.log"; }
   std::string journal_path() const { return state_directory + "/journal"; }

@@ -102,6 +102,8 @@ json to_json(const FeedState& s) {
               {"last_attempt", s.last_attempt},
               {"last_good", s.last_good},
               {"last_changed", s.last_changed},
+              {"not_before", s.not_before},
+              {"last_duration_ms", s.last_duration_ms},
               {"format", s.format},
               {"etag", s.etag},
               {"last_modified", s.last_modified},
@@ -122,6 +124,8 @@ FeedState state_from(const json& j) {
   s.last_attempt = j.at("last_attempt");
   s.last_good = j.at("last_good");
   s.last_changed = j.at("last_changed");
+  s.not_before = j.value("not_before", s.not_before);
+  s.last_duration_ms = j.value("last_duration_ms", s.last_duration_ms);
   s.format = j.at("format");
   s.etag = j.at("etag");
   s.last_modified = j.at("last_modified");

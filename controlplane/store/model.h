@@ -24,7 +24,7 @@ enum class Tier : uint8_t { community = 0, basic = 1, advanced = 2, operator_ = 
 struct FeedDefinition {
   std::string id;     // also its list's label: [a-z0-9-]{1,40}; collisions: policy/lists.h
   std::string title;  // free text
-  std::string url;    // http://, https:// or file:///absolute/path
+  std::string url;    // its scheme says how it comes: fetch/fetch.h
   std::string format = "auto";
   std::string category = "blacklist";  // an RSIT type, see feeds/categories.h
   uint8_t severity = 3;                // 0..5
@@ -40,7 +40,7 @@ struct FeedDefinition {
   std::string provider = {};
   std::string licence = {};
   std::string homepage = {};
-  // How we show who we are, as one line: feeds/credentials.h. Secrets themselves are in files.
+  // How we show who we are, as one line: fetch/credentials.h. Secrets themselves are in files.
   std::string credentials = {};
   bool private_hosts = false;  // its URL may lead to private, loopback and link-local addresses
   // When what it no longer names, or named long ago, stops counting: feeds/ageing.h.
@@ -68,9 +68,11 @@ struct FeedState {
   FeedHealth health = FeedHealth::never_fetched;
   std::string reason;  // why failed or quarantined; "" when good
   int64_t last_attempt = 0;
-  int64_t last_good = 0;     // last time the source confirmed or renewed the content
-  int64_t last_changed = 0;  // last time the content differed from before
-  std::string format;        // what the parser took the content for
+  int64_t last_good = 0;          // last time the source confirmed or renewed the content
+  int64_t last_changed = 0;       // last time the content differed from before
+  int64_t not_before = 0;         // its server asked to be left alone until then
+  uint64_t last_duration_ms = 0;  // of the last attempt to fetch it
+  std::string format;             // what the parser took the content for
   std::string etag;
   std::string last_modified;
   uint64_t size_bytes = 0;

@@ -132,6 +132,22 @@ Status check_profile(const Policy& policy) {
   return {};
 }
 
+// How feeds come (fetch/fetch.h): from hosts, and from what lies on this machine.
+constexpr std::string_view kHostSchemes[] = {"http://",        "https://",     "ftp://",
+                                             "ftps://",        "sftp://",      "taxii+http://",
+                                             "taxii+https://", "misp+http://", "misp+https://",
+                                             "rss+http://",    "rss+https://"};
+constexpr std::string_view kLocalSchemes[] = {"file:///", "misp+file:///", "mbox:///",
+                                              "maildir:///", "pipe:///"};
+
+// Hosts of others are not asked more than once a minute.
+uint64_t interval_min_s(const FeedDefinition& definition) {
+  const bool local =
+      std::any_of(std::begin(kLocalSchemes), std::end(kLocalSchemes),
+                  [&](std::string_view scheme) { return definition.url.starts_with(scheme); });
+  return local || definition.private_hosts ? 1 : 60;
+}
+
 Status check_url(std::string_view url) {
   if (url.size() > kUrlSizeMax) {
     return fail(ErrorCode::invalid_argument, "url is longer than {} bytes", kUrlSizeMax);
@@ -142,20 +158,28 @@ Status check_url(std::string_view url) {
     return fail(ErrorCode::invalid_argument,
                 "url holds a blank, control or non-ASCII byte; write it as %XX");
   }
-  if (url.starts_with("file:///") && url.size() > 8) {
-    return {};
-  }
-  for (const std::string_view scheme : {"http://", "https://"}) {
-    if (url.starts_with(scheme)) {
-      const std::string_view rest = url.substr(scheme.size());
-      if (rest.empty() || rest.find_first_of("/?#") == 0) {
-        return fail(ErrorCode::invalid_argument, "url {} names no host", url);
-      }
+  for (const std::string_view scheme : kLocalSchemes) {
+    if (url.starts_with(scheme) && url.size() > scheme.size()) {
       return {};
     }
   }
+  for (const std::string_view scheme : kHostSchemes) {
+    if (!url.starts_with(scheme)) {
+      continue;
+    }
+    const std::string_view rest = url.substr(scheme.size());
+    if (rest.empty() || rest.find_first_of("/?#") == 0) {
+      return fail(ErrorCode::invalid_argument, "url {} names no host", url);
+    }
+    return {};
+  }
+  if (url == "upload:") {
+    return {};
+  }
   return fail(ErrorCode::invalid_argument,
-              "url \"{}\" does not start with http://, https:// or file:///absolute/path", url);
+              "url \"{}\" does not start with http://, https:// or another scheme of feeds, nor "
+              "with file:///absolute/path",
+              url);
 }
 
 }  // namespace
@@ -200,7 +224,8 @@ Status check_definition(const FeedDefinition& definition) {
       check_label("category", definition.category),
       check_between<unsigned>("severity", definition.severity, 0, 5),
       check_between<unsigned>("confidence", definition.confidence, 0, 100),
-      check_between<uint64_t>("interval_s", definition.interval_s, 60, UINT32_MAX),
+      check_between<uint64_t>("interval_s", definition.interval_s, interval_min_s(definition),
+                              UINT32_MAX),
       check_between<uint64_t>("timeout_s", definition.timeout_s, 1, 600),
       check_between<uint64_t>("size_max_bytes", definition.size_max_bytes, 1 << 10, 1 << 30),
   };

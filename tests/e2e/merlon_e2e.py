@@ -139,7 +139,7 @@ class Merlon:
             "controlplane": {
                 "state_directory": str(self.state), "api_socket": self.api_socket,
                 "dataplane_socket": self.data_socket, "dns_listen": self.endpoints(),
-                "slow_path_socket": self.slow_socket,
+                "slow_path_socket": self.slow_socket, "feed_private_hosts": True,
                 **(control or {})},
             "dataplane": {
                 "listen": self.endpoints(), "snapshot_directory": str(self.state / "snapshots"),

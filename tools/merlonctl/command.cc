@@ -31,7 +31,7 @@ constexpr auto kGlobalFlags = std::to_array<Flag>({
 constexpr Flag kYes = {"--yes", "", "do not ask"};
 
 constexpr auto kFeedAddFlags = std::to_array<Flag>({
-    {"--url", "URL", "http://, https:// or file:///absolute/path"},
+    {"--url", "URL", "https://, ftp://, taxii+https://, file:///absolute/path, upload:, .."},
     {"--dir", "DIR", "one feed per file of DIR (or per entry of DIR/feeds.json), each refreshed"},
     {"--title", "TEXT", "a name for people"},
     {"--format", "NAME", "how to read it, as `feed probe` writes it (default: auto)"},
@@ -58,6 +58,10 @@ constexpr auto kProbeFlags = std::to_array<Flag>({
 });
 constexpr auto kRefreshFlags =
     std::to_array<Flag>({{"--all", "", "every feed that is not disabled"}});
+constexpr auto kCatalogueFlags = std::to_array<Flag>({
+    {"--free", "", "all that anybody may use for any purpose"},
+    {"--credentials", "TEXT", "for one that needs a key, as `show` says; secrets are in files"},
+});
 constexpr auto kDeviceAddFlags = std::to_array<Flag>({
     {"--account", "NAME", "whose device it is"},
     {"--source", "PREFIX,..", "addresses or prefixes that it asks from"},
@@ -200,6 +204,18 @@ constexpr auto kCommands = std::to_array<Command>({
      run_feed_refresh},
     {"feed", "remove", "ID", 1, 1, kYesFlags, kQuickS, "forget a feed; what it listed is withdrawn",
      "merlonctl feed remove dshield --yes", run_feed_remove},
+    {"feed", "upload", "ID FILE", 2, 2, {}, kSlowS,
+     "give a feed with the URL upload: its content", "merlonctl feed upload mine list.txt",
+     run_feed_upload},
+    {"feed-catalogue", "list", "", 0, 0, {}, kQuickS,
+     "public feeds that are known, with their terms", "merlonctl feed catalogue list",
+     run_feed_catalogue_list},
+    {"feed-catalogue", "show", "ID", 1, 1, {}, kQuickS,
+     "one of them: provider, licence, format, key", "merlonctl feed catalogue show dshield-block",
+     run_feed_catalogue_show},
+    {"feed-catalogue", "enable", "[ID...]", 0, kAnyCount, kCatalogueFlags, kQuickS,
+     "define feeds of the catalogue", "merlonctl feed catalogue enable spamhaus-drop4 tor-exits",
+     run_feed_catalogue_enable},
     {"list",
      "list",
      "",

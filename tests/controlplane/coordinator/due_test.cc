@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace merlon::coordinator {
 namespace {
 
@@ -25,7 +27,42 @@ TEST(NextAttempt, NewFeedIsDueAtOnce) {
 }
 
 TEST(NextAttempt, GoodFeedIsDueAfterItsInterval) {
-  EXPECT_EQ(next_attempt(record(FeedHealth::good, kNow - 10, kNow - 10), kNow), kNow + 3590);
+  const int64_t next = next_attempt(record(FeedHealth::good, kNow - 10, kNow - 10), kNow);
+  EXPECT_GE(next, kNow + 3590);
+  EXPECT_LE(next, kNow + 3590 + 180);
+}
+
+TEST(NextAttempt, FeedsOfOneMomentDoNotStayTogether) {
+  std::set<int64_t> times;
+  for (int i = 0; i < 100; ++i) {
+    store::FeedRecord one = record(FeedHealth::good, kNow, kNow);
+    one.definition.id = "feed-" + std::to_string(i);
+    times.insert(next_attempt(one, kNow));
+    EXPECT_EQ(next_attempt(one, kNow), next_attempt(one, kNow + 1));
+  }
+  EXPECT_GT(times.size(), 50u);
+}
+
+TEST(NextAttempt, RetryAfterIsKept) {
+  for (const FeedHealth health : {FeedHealth::good, FeedHealth::failed}) {
+    store::FeedRecord one = record(health, kNow, kNow - 10);
+    one.state.not_before = kNow + 40'000;
+    EXPECT_EQ(next_attempt(one, kNow), kNow + 40'000);
+  }
+}
+
+TEST(Lane, IsQuickForWhoWasQuickAndForFiles) {
+  store::FeedRecord one = record(FeedHealth::good, kNow, kNow);
+  one.definition.url = "https://feed.example/";
+  one.state.last_duration_ms = 4000;
+  EXPECT_EQ(lane_of(one), fetch::Lane::quick);
+  one.state.last_duration_ms = 6000;
+  EXPECT_EQ(lane_of(one), fetch::Lane::slow);
+  one.state.last_duration_ms = 10;
+  one.state.health = FeedHealth::failed;
+  EXPECT_EQ(lane_of(one), fetch::Lane::slow);
+  one.definition.url = "file:///feed";
+  EXPECT_EQ(lane_of(one), fetch::Lane::quick);
 }
 
 TEST(NextAttempt, BadFeedIsAskedSoonerAndThenEverMoreSeldom) {

@@ -73,6 +73,8 @@ class CoordinatorTest : public testing::Test {
     std::filesystem::create_directories(directory_.path() + "/catalogue");
     options_.compile.suffix = name::Name::from_text("merlon.internal.").value();
     options_.catalogue_path = directory_.path() + "/catalogue";
+    options_.feed_hosts = fetch::Hosts::any;
+    options_.feed_directory = directory_.path() + "/feeds";
     options_.build_quiet_ms = 20;
     options_.build_delay_max_ms = 400;
     open();
