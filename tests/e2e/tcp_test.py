@@ -4,6 +4,7 @@
 
 import contextlib
 import socket
+import ssl
 import struct
 import subprocess
 import time
@@ -67,6 +68,19 @@ class Tcp(e2e.Case):
         self.assertIn("ALPN protocol: dot", subject())
         make_pair(self.m.folder, "second.test")
         e2e.wait_until("the new certificate", lambda: "second.test" in subject())
+
+    def test_transfers_over_tls_need_version_1_3(self):
+        query = merlon_dns.make_query("merlon.internal", 252)
+        rcodes = {}
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context.minimum_version = context.maximum_version = version
+            with socket.create_connection(("127.0.0.1", self.dot_port), 10) as plain, \
+                    context.wrap_socket(plain) as client:
+                client.sendall(struct.pack(">H", len(query)) + query)
+                rcodes[version] = client.recv(4096)[5] & 15
+        self.assertEqual(list(rcodes.values()), [5, 0])
 
     def test_who_misbehaves_delays_nobody(self):
         query = merlon_dns.make_query("live.merlon.internal", "A")
