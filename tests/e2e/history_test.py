@@ -30,7 +30,7 @@ class History(e2e.Case):
         self.assertEqual(source["reference"], "https://feeds.example/scan")
         merged = m.ctl_json("check", "45.1.2.3")["check"]["merged"]
         self.assertEqual((merged["sources"], merged["independent"]), (2, 1))
-        self.assertIn("45.1.2.3", m.udp("copy.merlon.internal").values("A"))
+        self.assertIn("45.1.2.3", m.tcp("copy.merlon.internal").values("A"))
 
         # What the source drops leaves by itself, a little later.
         time.sleep(1.1)
@@ -39,7 +39,7 @@ class History(e2e.Case):
         m.write_feed("copy", ["45.9.9.9"])
         m.ctl("feed", "refresh", "copy")
         e2e.wait_until("the entry has aged out",
-                       lambda: m.udp("copy.merlon.internal").values("A").count("45.1.2.3") == 0)
+                       lambda: m.tcp("copy.merlon.internal").values("A").count("45.1.2.3") == 0)
         check = m.ctl_json("check", "45.1.2.3", "--at", listed_at)["check"]
         self.assertTrue(check["listed"])
         self.assertEqual(check["lists_from"], "generation")
@@ -79,7 +79,7 @@ class History(e2e.Case):
         self.assertTrue(check["listed"])
         self.assertEqual(check["observations"][0]["line"], "45.1.2.4 # second")
         e2e.wait_until("the restored list is served",
-                       lambda: "45.1.2.4" in m.udp("scan.merlon.internal").values("A"))
+                       lambda: "45.1.2.4" in m.tcp("scan.merlon.internal").values("A"))
 
 
 if __name__ == "__main__":
