@@ -146,7 +146,7 @@ Result<Checks> check_values(const store::Store& store, const Options& options) {
     if (!observations) {
       return std::unexpected(observations.error());
     }
-    found += observations->empty() ? 0 : 1;
+    found += observations->empty() ? 0u : 1u;
     for (const store::Observation& one : *observations) {
       ++checks.observations;
       checks.intervals += one.intervals.size();

@@ -10,6 +10,7 @@ namespace merlon::feeds {
 namespace {
 
 constexpr int64_t kTimeMax = 4'290'000'000;
+constexpr int64_t kUnixMin = 100'000'000;  // below it a number is a year or a count
 
 // Takes exactly `digits` digits off the front.
 std::optional<int> take_number(std::string_view& text, size_t digits) {
@@ -36,7 +37,7 @@ bool take(std::string_view& text, char c) {
 std::optional<int64_t> read_unix(std::string_view text) {
   int64_t number = 0;
   const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || at != text.data() + text.size() || number <= 0) {
+  if (error != std::errc() || at != text.data() + text.size() || number < kUnixMin) {
     return std::nullopt;
   }
   number = number > kTimeMax ? number / 1000 : number;

@@ -99,7 +99,7 @@ void print_observations(const Context& context, const Json& observations) {
                              one.at("value").get<std::string>())},
         {"intervals", intervals_text(one.at("intervals"))}};
     if (!one.at("ages_out").is_null()) {
-      rows.emplace_back("ages out", time_and_age_text(one.at("ages_out"), context.now));
+      rows.emplace_back("ages out", day_text(one.at("ages_out")));
     }
     const std::string reference = one.at("reference").get<std::string>();
     if (!reference.empty()) {

@@ -134,7 +134,7 @@ TEST_F(Explain, OneAccountSeesNothingOfAnother) {
   add_policy("bolt", "wall", store::PolicyKind::ip);
   add_policy("acme", "names", store::PolicyKind::dns);
   add_policy("bolt", "dns", store::PolicyKind::dns);
-  publish_feed("mine", "45.1.2.3\nbad.example\n");
+  publish_feed("mine", "45.1.2.3\nbad.example.com\n");
   const auto lists = [&](const std::string& value, const std::string& account, int64_t at = 0) {
     const auto report = coordinator_->check(value, {.at = at, .account = account});
     EXPECT_GOOD(report);
@@ -151,7 +151,7 @@ TEST_F(Explain, OneAccountSeesNothingOfAnother) {
       EXPECT_THAT(own, Contains(HasSubstr(account)));
       EXPECT_THAT(own, Contains("basic.merlon.internal."));
       EXPECT_THAT(own, Not(Contains(HasSubstr(other))));
-      const auto names = lists("www.bad.example", account, at);
+      const auto names = lists("www.bad.example.com", account, at);
       EXPECT_THAT(names, ElementsAre(HasSubstr(std::string(".rpz.") + account)));
     }
   }
