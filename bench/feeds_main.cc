@@ -108,7 +108,7 @@ Result<Ingest> ingest(store::Store& store, const Options& options, const std::st
   uint64_t changed = 0;
   for (unsigned feed = 0; feed < options.feeds; ++feed) {
     store::FeedDefinition definition;
-    definition.id = fmt::format("feed{}", feed);
+    definition.id = fmt::format("feed-{}-bench", feed);
     definition.url = "file:///generated";
     if (auto added = store.add_feed(definition); !added) {
       return std::unexpected(added.error());
