@@ -243,6 +243,27 @@ void say_ready(const Settings& settings, const dns::Server& server) {
                settings.api_socket);
 }
 
+// Instead of a start: the store becomes what the newest backup holds.
+int restore(const std::string& config, const std::string& backups) {
+  const auto settings = load_settings(config);
+  if (!settings) {
+    spdlog::critical("{}", settings.error().message);
+    return 2;
+  }
+  if (auto made = make_directories(settings->state_directory); !made) {
+    return give_up("state directory", made.error());
+  }
+  const auto restored = store::Store::restore(backups, settings->store_path());
+  if (!restored) {
+    return give_up("restore", restored.error());
+  }
+  if (const auto store = store::Store::open(settings->store_path()); !store) {
+    return give_up("restore", store.error());
+  }
+  spdlog::info("backup {} of {} restored to {}", restored->id, backups, settings->store_path());
+  return 0;
+}
+
 int run(const std::string& config) {
   const auto settings = load_settings(config);
   if (!settings) {
@@ -321,6 +342,9 @@ int main(int argc, char** argv) {
   std::string config = "/etc/merlon/merlon.toml";
   app.add_option("--config", config, "TOML file with a [controlplane] section")
       ->capture_default_str();
+  std::string backups;
+  app.add_option("--restore", backups,
+                 "instead of starting, make the store of the newest backup in this directory");
   app.add_flag_callback(
       "--example-config",
       [] {
@@ -335,7 +359,8 @@ int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("merlon-controlplane"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %n %^%l%$ %v");
   try {
-    return merlon::controlplane::run(config);
+    return backups.empty() ? merlon::controlplane::run(config)
+                           : merlon::controlplane::restore(config, backups);
   } catch (const std::exception& error) {
     spdlog::critical("stopped by an exception of a library: {}", error.what());
     return 1;

@@ -46,6 +46,7 @@ Json to_json(const DnssecZone& zone);
 Json to_json(const SnapshotInfo& snapshot);
 Json to_json(const BuildReport& report);
 Json to_json(const CheckReport& report);
+Json to_json(const BackupReport& report);
 Json to_json(const ControlPlaneStatus& status);
 Json to_json(const Error& error);  // {"code","message"}
 

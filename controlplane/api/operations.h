@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/api/check.h"
 #include "controlplane/api/clients.h"
 #include "controlplane/api/dnssec.h"
 #include "controlplane/api/transfers.h"
@@ -123,15 +124,6 @@ struct BuildReport {
   double publish_seconds = 0;
   // What the data plane said to the new generation; "" when it serves it.
   std::string dataplane_error;
-};
-
-struct CheckReport {
-  std::string value;  // as understood: canonical address or domain
-  std::string kind;   // "address" or "domain"
-  bool listed = false;
-  std::vector<store::Observation> observations;
-  std::vector<std::string> lists;  // names that carry it in the current snapshot
-  std::string protected_by;        // the never-block entry that keeps it out, or ""
 };
 
 struct ControlPlaneStatus {
@@ -264,7 +256,13 @@ class Operations {
   // Who asks over TCP and for what.
   virtual Result<TcpClients> tcp_clients() = 0;
 
-  virtual Result<CheckReport> check(const std::string& value) = 0;
+  // One address or domain, with the lines of the feeds that list it. not_found: no such account.
+  virtual Result<CheckReport> check(const std::string& value, const CheckOptions& options = {}) = 0;
+  // At most kCheckValuesMax, without lines; a value that cannot be understood has an `error`.
+  virtual Result<std::vector<CheckReport>> check_many(const std::vector<std::string>& values,
+                                                      const CheckOptions& options) = 0;
+  // Adds a backup of the store to a directory on the server's disk.
+  virtual Result<BackupReport> backup(const std::string& directory) = 0;
 
   // Secondaries, NOTIFY and failed signatures since the start.
   virtual Result<Transfers> transfers() = 0;

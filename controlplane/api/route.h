@@ -46,6 +46,7 @@ struct Route {
 };
 
 std::span<const Route> account_routes();
+std::span<const Route> check_routes();
 std::span<const Route> device_routes();
 std::span<const Route> dnssec_routes();
 std::span<const Route> transfer_routes();

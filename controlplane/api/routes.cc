@@ -205,8 +205,6 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"GET", "/v1/dataplane/profile", Takes::nothing, "", 200,
      MERLON_HANDLE(from_dataplane(a, "profile"))},
     {"POST", "/v1/dataplane/profile", Takes::object, "", 200, start_profile},
-    {"GET", "/v1/check", Takes::nothing, "value", 200,
-     MERLON_HANDLE(wrap("check", a.operations.check(a.query("value"))))},
     {"GET", "/v1/doctor", Takes::nothing, "device?", 200, doctor},
     {"GET", "/metrics", Takes::nothing, "", 200, nullptr,
      [](Operations& operations) { return metrics_text(operations, std::time(nullptr)); }},
@@ -214,8 +212,8 @@ constexpr auto kRoutes = std::to_array<Route>({
 
 // In the order in which they are listed.
 constexpr auto kTables = std::to_array<std::span<const Route> (*)()>(
-    {[]() -> std::span<const Route> { return kRoutes; }, device_routes, account_routes,
-     dnssec_routes, transfer_routes});
+    {[]() -> std::span<const Route> { return kRoutes; }, check_routes, device_routes,
+     account_routes, dnssec_routes, transfer_routes});
 
 int http_status_of(ErrorCode code) {
   switch (code) {

@@ -210,6 +210,10 @@ Status Coordinator::put_in_force(uint64_t generation,
   }
   tell_forwarder();
   slot_.set(std::move(snapshot));
+  if (auto noted = store_.note_generation(generation, std::time(nullptr)); !noted) {
+    spdlog::warn("when generation {} was put in force is not remembered: {}", generation,
+                 noted.error().message);
+  }
   return {};
 }
 

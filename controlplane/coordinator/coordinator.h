@@ -32,6 +32,9 @@
 namespace merlon::dnssec {
 class Signer;
 }
+namespace merlon::feeds {
+struct ParsedFeed;
+}
 namespace merlon::transfer {
 class Service;
 }
@@ -137,7 +140,11 @@ class Coordinator final : public api::Operations {
   Result<api::Activity> activity() override;
   Result<std::string> forwarding() override;
   Result<api::TcpClients> tcp_clients() override;
-  Result<api::CheckReport> check(const std::string& value) override;
+  Result<api::CheckReport> check(const std::string& value,
+                                 const api::CheckOptions& options = {}) override;
+  Result<std::vector<api::CheckReport>> check_many(const std::vector<std::string>& values,
+                                                   const api::CheckOptions& options) override;
+  Result<api::BackupReport> backup(const std::string& directory) override;
   Result<api::Transfers> transfers() override;
 
  private:
@@ -175,7 +182,7 @@ class Coordinator final : public api::Operations {
   Result<api::RefreshReport> refresh_and_count(const store::FeedRecord& record);
   Result<api::RefreshReport> refresh_locked(const store::FeedRecord& record);
   void refresh_if_due(const std::string& id);
-  Result<api::RefreshReport> apply(api::RefreshReport report, const store::FeedSet& set,
+  Result<api::RefreshReport> apply(api::RefreshReport report, const feeds::ParsedFeed& parsed,
                                    int64_t now);
   void run_builder();
   bool build_if_stale();  // false: the build failed
@@ -198,6 +205,23 @@ class Coordinator final : public api::Operations {
   template <class T>
   T told(T result);
   void expire_entries();
+  void age_out();
+  void compact_history();
+
+  // Of check(), in check.cc: whose lists are looked at.
+  struct CheckScope {
+    std::string name;  // of an account; "": of everybody
+    std::optional<uint32_t> number;
+  };
+  Result<CheckScope> scope_of(const api::CheckOptions& options) const;
+  Result<api::CheckReport> look_up(const std::string& value, int64_t at);
+  std::shared_ptr<const snapshot::Snapshot> snapshot_of(api::CheckReport& report);
+  Status replay_lists(const std::vector<store::FeedRecord>& records, const CheckScope& scope,
+                      api::CheckReport& report);
+  Status add_own_allowed(const CheckScope& scope, const std::string& value,
+                         api::CheckReport& report);
+  void add_lines(const std::map<std::string, const store::FeedRecord*>& feeds,
+                 api::CheckReport& report);
 
   store::Store& store_;
   publish::Publisher& publisher_;
@@ -235,6 +259,7 @@ class Coordinator final : public api::Operations {
   uint64_t edit_count_ = 0;             // of these, changes that somebody waits for
   std::atomic<bool> stop_now_ = false;  // stopping_ for those who wait elsewhere
   std::thread build_thread_;
+  std::atomic<int64_t> next_sweep_ = 0;     // over the history
   std::atomic<bool> build_wanted_ = false;  // though nothing in the store changed
   std::vector<std::thread> refreshers_;
 };

@@ -8,6 +8,7 @@
 #include "controlplane/feeds/fetch.h"
 #include "controlplane/feeds/parse.h"
 #include "controlplane/feeds/probe.h"
+#include "controlplane/store/ageing.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -92,8 +93,8 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
     return report;
   }
   state.size_bytes = fetched->body.size();
-  const auto parsed =
-      feeds::parse_feed(fetched->body, definition.format, definition.size_max_bytes);
+  const auto parsed = feeds::parse_feed(fetched->body, store::format_with_ageing(definition),
+                                        definition.size_max_bytes);
   if (!parsed) {
     // The validators of a copy that was not believed are not kept: it is fetched again.
     return keep_last_good(FeedHealth::quarantined, parsed.error().message);
@@ -101,7 +102,13 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
   describe(*parsed, state);
   state.etag = fetched->etag;
   state.last_modified = fetched->last_modified;
-  return apply(std::move(report), parsed->set, now);
+  auto applied = apply(std::move(report), *parsed, now);
+  if (applied) {
+    if (auto kept = store_.keep_content(id, as_text(fetched->body)); !kept) {
+      spdlog::warn("feed {}: its lines will not be shown: {}", id, kept.error().message);
+    }
+  }
+  return applied;
 }
 
 Result<api::ProbeReport> Coordinator::probe_feed(const std::string& url,
@@ -135,18 +142,17 @@ Result<api::ProbeReport> Coordinator::probe_feed(const std::string& url,
   return report;
 }
 
-// The content is believed: the set in force becomes `set`.
-Result<api::RefreshReport> Coordinator::apply(api::RefreshReport report, const store::FeedSet& set,
-                                              int64_t now) {
+// The content is believed: the set in force becomes what it names and what lingers.
+Result<api::RefreshReport> Coordinator::apply(api::RefreshReport report,
+                                              const feeds::ParsedFeed& parsed, int64_t now) {
   FeedState& state = report.state;
   state.health = FeedHealth::good;
   state.reason.clear();
   state.last_good = now;
-  const auto in_force = store_.set_of(report.feed);
-  if (state.last_changed == 0 || (in_force && *in_force != set)) {
-    state.last_changed = now;
-  }
-  const auto summary = store_.apply(report.feed, set, state, now);
+  state.last_changed = state.last_changed == 0 ? now : state.last_changed;
+  const auto summary =
+      store_.apply(report.feed, parsed.set, state, now,
+                   {.expiries = parsed.expiries, .change_time = store::ChangeTime::by_difference});
   if (!summary) {
     return std::unexpected(summary.error());
   }

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "controlplane/feeds/reject.h"
+#include "controlplane/store/ageing.h"
 #include "controlplane/store/model.h"
 #include "zones/base/bytes.h"
 #include "zones/base/error.h"
@@ -90,6 +91,8 @@ struct ParsedFeed {
   uint64_t entry_count = 0;       // values taken, before ranges are cut and repetitions removed
   std::vector<std::pair<std::string, uint64_t>> rejected_by_reason;  // non-zero, in list order
   std::vector<store::RejectedLine> rejected_examples;                // the first ten
+  // Of entries whose source says when they end; a value may be there twice.
+  std::vector<store::Expiry> expiries;
   std::vector<std::string> notes;  // one sentence each: metadata, cleared host bits, dropped ports
   // Spamhaus JSON: the number of records that the metadata declares, and the rows seen.
   std::optional<uint64_t> records_declared;

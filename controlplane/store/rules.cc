@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "controlplane/policy/profiles.h"
+#include "controlplane/store/ageing.h"
 #include "controlplane/store/own_lists.h"
 #include "zones/name/name.h"
 
@@ -195,6 +196,7 @@ Status check_definition(const FeedDefinition& definition) {
   }
   Status checks[] = {
       check_title(definition.title),
+      check_ageing(definition),
       check_label("feed id", definition.id),
       check_url(definition.url),
       check_label("category", definition.category),

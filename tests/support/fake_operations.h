@@ -11,11 +11,16 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controlplane/api/operations.h"
 
 namespace merlon::tests {
+
+// What no list may hold, as in every real set-up.
+inline constexpr std::string_view kNeverBlock[] = {"10.0.0.0/8", "127.0.0.0/8", "192.168.0.0/16",
+                                                   "::1"};
 
 class FakeOperations : public api::Operations {
  public:
@@ -104,7 +109,11 @@ class FakeOperations : public api::Operations {
   Result<std::string> forwarding() override;
   Result<api::Transfers> transfers() override;
   Result<api::TcpClients> tcp_clients() override { return tcp_clients_; }
-  Result<api::CheckReport> check(const std::string& value) override;
+  Result<api::CheckReport> check(const std::string& value,
+                                 const api::CheckOptions& options = {}) override;
+  Result<std::vector<api::CheckReport>> check_many(const std::vector<std::string>& values,
+                                                   const api::CheckOptions& options) override;
+  Result<api::BackupReport> backup(const std::string& directory) override;
 
  private:
   std::vector<api::ZoneInfo> zones_;

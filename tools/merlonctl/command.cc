@@ -147,6 +147,11 @@ constexpr auto kProfileFlags = std::to_array<Flag>(
     {{"--seconds", "TIME", "measure anew for so long (default: show the last measurement)"}});
 constexpr auto kZoneCheckFlags =
     std::to_array<Flag>({{"--apex", "NAME", "the zone (default: the file's name without ending)"}});
+constexpr auto kCheckFlags = std::to_array<Flag>({
+    {"--at", "TIME", "as it was then: 2026-03-01T12:00:00Z"},
+    {"--account", "NAME", "only shared lists and those of this account"},
+    {"--file", "FILE", "up to 10000 values, one a line; - for stdin"},
+});
 constexpr auto kDsFlags = std::to_array<Flag>({
     {"--dnskey", "", "DNSKEY records, as trust anchor files hold them"},
 });
@@ -517,16 +522,19 @@ constexpr auto kCommands = std::to_array<Command>({
      "why devices do not get their lists, and what to do",
      "merlonctl doctor fw1",
      run_doctor},
-    {"check",
+    {"check", "", "[ADDRESS|DOMAIN]", 0, 1, kCheckFlags, kSlowS,
+     "who lists a value, since when and why, on which lists",
+     "merlonctl check 192.0.2.7 --at 2026-03-01T12:00:00Z", run_check},
+    {"backup",
      "",
-     "ADDRESS|DOMAIN",
+     "DIRECTORY",
      1,
      1,
      {},
-     kQuickS,
-     "who lists a value, since when, on which lists",
-     "merlonctl check 192.0.2.7",
-     run_check},
+     kSlowS,
+     "a backup of the store, on the control plane's disk",
+     "merlonctl backup /var/backups/merlon",
+     run_backup},
 });
 
 }  // namespace

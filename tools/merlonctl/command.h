@@ -155,5 +155,6 @@ Done run_dataplane_subjects(const Context& context);
 Done run_dataplane_profile(const Context& context);
 Done run_doctor(const Context& context);
 Done run_check(const Context& context);
+Done run_backup(const Context& context);
 
 }  // namespace merlon::merlonctl
