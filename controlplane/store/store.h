@@ -50,6 +50,9 @@ class Store {
   Result<ApplySummary> apply(const std::string& id, const FeedSet& set, const FeedState& state,
                              int64_t now);
   Result<FeedSet> set_of(const std::string& id) const;  // empty when never applied
+  // A text that others keep about a feed, one per kind; "" takes it away. It outlives the feed.
+  Status set_note(std::string_view kind, const std::string& id, std::string_view text);
+  Result<std::string> note(std::string_view kind, const std::string& id) const;  // "": none
 
   // Every observation of a prefix that covers the address (any length), or of exactly the domain or
   // one of its parents, listed ones first.
