@@ -97,7 +97,7 @@ Result<Ingest> ingest(store::Store& store, const Options& options, const std::st
   uint64_t changed = 0;
   for (unsigned feed = 0; feed < options.feeds; ++feed) {
     store::FeedDefinition definition;
-    definition.id = fmt::format("feed{}", feed);
+    definition.id = fmt::format("feed-{}-bench", feed);
     definition.url = "file:///generated";
     if (auto added = store.add_feed(definition); !added) {
       return std::unexpected(added.error());
@@ -134,7 +134,7 @@ Result<double> check_p99_ms(const store::Store& store, const Options& options) {
     if (!observations) {
       return std::unexpected(observations.error());
     }
-    found += observations->empty() ? 0 : 1;
+    found += observations->empty() ? 0u : 1u;
   }
   if (found < options.checks / 2) {
     return fail(ErrorCode::internal, "only {} of {} values were found", found, options.checks);

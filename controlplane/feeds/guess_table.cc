@@ -166,9 +166,37 @@ void choose_columns(const Rows& rows, bool header, Declaration& declaration) {
   }
 }
 
+// An address, or a name with a port: what no other kind of row holds by chance.
+bool has_certain_indicator(const std::vector<std::string>& row) {
+  return std::any_of(row.begin(), row.end(), [](const std::string& field) {
+    const Read<Value> value = read_value(field);
+    return value && (value->kind == Value::Kind::address || value->had_port);
+  });
+}
+
+bool names_an_indicator(std::string_view kind) {
+  static constexpr std::array<std::string_view, 4> kKinds = {"ip", "domain", "host", "fqdn"};
+  return kind.find("url") == kind.npos &&
+         std::any_of(kKinds.begin(), kKinds.end(),
+                     [&](std::string_view word) { return kind.find(word) != kind.npos; });
+}
+
+// The kinds of rows, by column `c`, that are addresses and names.
+std::set<std::string> kinds_listed(const Rows& rows, size_t c) {
+  constexpr size_t kKindSizeMax = 20;
+  std::set<std::string> kinds;
+  for (size_t i = 1; i < rows.size(); ++i) {
+    const std::string kind = c < rows[i].size() ? fold(rows[i][c]) : std::string();
+    if (!kind.empty() && kind.size() < kKindSizeMax && kind.find_first_of("|,;=") == kind.npos &&
+        (names_an_indicator(kind) || has_certain_indicator(rows[i]))) {
+      kinds.insert(kind);
+    }
+  }
+  return kinds;
+}
+
 // A column that says what each row is: the rows that are addresses and names.
 std::string guess_where(const Rows& rows, const Declaration& declaration) {
-  static constexpr std::array<std::string_view, 4> kKinds = {"ip", "domain", "host", "fqdn"};
   if (declaration.header == Switch::no) {
     return "";
   }
@@ -177,19 +205,8 @@ std::string guess_where(const Rows& rows, const Declaration& declaration) {
     if (name != "type" && name != "ioc_type" && name != "indicator_type") {
       continue;
     }
-    std::set<std::string> kinds;
-    for (size_t i = 1; i < rows.size(); ++i) {
-      const std::string kind = c < rows[i].size() ? fold(rows[i][c]) : std::string();
-      const bool ours = std::any_of(kKinds.begin(), kKinds.end(), [&](std::string_view word) {
-        return kind.find(word) != kind.npos;
-      });
-      if (ours && kind.find_first_of("|:,;=") == kind.npos && kind.find("url") == kind.npos &&
-          kind.size() < 20) {
-        kinds.insert(kind);
-      }
-    }
     std::string where;
-    for (const std::string& kind : kinds) {
+    for (const std::string& kind : kinds_listed(rows, c)) {
       where += fmt::format("{}{}", where.empty() ? rows[0][c] + ":" : "|", kind);
     }
     return where;

@@ -44,12 +44,21 @@ std::string_view kind_of(std::string_view content) {
   return bzip2 ? "bzip2 data" : "";
 }
 
+// A zip archive has its directory at the end; one that is read as a stream does not need it.
+bool is_cut_zip(std::string_view content) {
+  constexpr size_t kDirectoryEndMax = 22 + 65535;  // with the longest comment
+  const size_t from = content.size() - std::min(content.size(), kDirectoryEndMax);
+  return content.starts_with("PK\x03\x04") &&
+         content.find("PK\x05\x06", from) == std::string_view::npos;
+}
+
 std::unexpected<Error> damaged(archive* handle, std::string_view content, uint64_t unpacked) {
   const char* text = archive_error_string(handle);
   return fail(ErrorCode::unsupported,
               "the content is {} that is truncated or damaged after {} unpacked bytes ({}); the "
               "download may have been cut off",
-              kind_of(content), unpacked, printable(text != nullptr ? text : "no reason", 120));
+              kind_of(content), unpacked,
+              printable(text != nullptr ? text : "it ends too early or is none", 120));
 }
 
 // Appends one member. `packed` is the size of the archive.
@@ -126,6 +135,11 @@ Result<std::string> unpack(std::string_view content, const DecodeLimits& limits)
                                             "the content is {} with more than {} members",
                                             kind_of(content), limits.members_max));
     }
+    // The library unpacks gzip in gzip by itself; "none" counts as one.
+    if (archive_filter_count(handle.get()) > static_cast<int>(limits.layers_max) + 1) {
+      return fail(ErrorCode::invalid_argument, "the content is packed more than {} times",
+                  limits.layers_max);
+    }
     if (archive_entry_is_encrypted(entry) != 0) {
       return fail(ErrorCode::unsupported, "the content is {} that is locked by a password",
                   kind_of(content));
@@ -140,6 +154,10 @@ Result<std::string> unpack(std::string_view content, const DecodeLimits& limits)
     if (!read) {
       return std::unexpected(read.error());
     }
+  }
+  // Taken for no archive by the library, or without the directory at its end.
+  if (out == content || is_cut_zip(content)) {
+    return damaged(handle.get(), content, out == content ? 0 : out.size());
   }
   if (members == 0 || out.empty()) {
     return fail(ErrorCode::unsupported, "the content is {} without a text in it", kind_of(content));

@@ -42,11 +42,11 @@ class BadInput(e2e.Case):
         for content, reason in (
                 (b"", "empty"), (b"\n\n# nothing today\n", "no readable entry"),
                 (HTML, "HTML"), (os.urandom(5000) + b"\0", "binary"),
-                (gzip.compress(b"45.1.1.1\n", mtime=0), "binary|compress|archive|gzip"),
+                (gzip.compress(b"45.1.1.1\n", mtime=0)[:-9], "gzip data that is truncated"),
                 (b"45.1.1.1\n" + b"junk and more\n" * 50, "none of the known layouts"),
                 (("45.1.1.1\n" * 9 + "45.1.1.300\n" * 30).encode(), "mostly unreadable"),
                 ((e2e.ROOT / "tests/samples/feeds-bad/mostly-unreadable.txt").read_bytes(),
-                 "URL paths without hosts"),
+                 "mostly unreadable"),
                 ("\ufeff<html>".encode(), "HTML|unreadable|readable|none of")):
             with self.subTest(reason=reason):
                 self.server.put("/live", content)
@@ -72,7 +72,7 @@ class BadInput(e2e.Case):
             "http://panel.example/x", "45.3.3[.]3", "a@b.example",
             "d41d8cd98f00b204e9800998ecf8427e", "45.4.4.9-45.4.4.1", "*.wild.example"])
         state = self.state("mixed")
-        self.assertEqual((state["health"], state["rejected_count"]), ("good", 12))
+        self.assertEqual((state["health"], state["rejected_count"]), ("good", 11))  # 45.3.3[.]3 is read
         self.assertEqual(state["rejected_by_reason"]["leading_zero"], 1)
         self.assertEqual(state["rejected_by_reason"]["path_only"], 2)
         first = state["rejected_examples"][0]

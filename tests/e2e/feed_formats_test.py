@@ -52,7 +52,7 @@ def stix2(text):
     found = set()
     for item in json.loads(text)["objects"]:
         found |= set(re.findall(
-            r"(?:(?:ipv4-addr|domain-name):value|dst_ref\.value)\s*=\s*'([^']+)'",
+            r"(?:(?:ipv4-addr|domain-name):value|dst_ref\.value)\s*=\s*'([^' ]+)'",
             item.get("pattern", "") if item["type"] == "indicator" else ""))
     return {value.lower() for value in found}
 
@@ -86,9 +86,10 @@ COUNTERS = {
     "citizenlab__201611_KeyBoy_iocs.csv": column(
         "value", lambda row: row["type"] in ("ip-dst", "domain", "hostname")),
     "citizenlab__201611_KeyBoy_stix.xml": matches(
-        r"(?:Address_Value|DomainNameObj:Value)[^>]*>([^<]+)<"),
-    "unit42__venomrat_iocs.csv": column("C2", lambda row: re.fullmatch(
-        rf"{ADDRESS}|{NAME}", row["C2"].strip().lower())),
+        r"(?:Address_Value|DomainNameObj:Value)[^>]*>([^<@\s]+)<"),
+    "unit42__venomrat_iocs.csv": lambda text: {
+        row["C2"].strip().lower().split(":")[0] for row in csv.DictReader(io.StringIO(text))
+        if re.fullmatch(rf"({ADDRESS}|{NAME})(:\d+)?", row["C2"].strip().lower())},
     "unit42__stix2-reports_qakbotmalware.json": stix2,
     "amnesty__2021-12-16_cytrox_cytrox.stix2": stix2,
     "oasis__threat-reports_poisonivy.json": stix2,

@@ -128,16 +128,11 @@ def bad():
     write("feeds-bad/comments-only.txt", "# No entries today\n\n; really none\n")
     write("feeds-bad/mostly-unreadable.txt",
           "# Files served by droppers\n185.77.10.5\n185.77.10.6\n"
-          + "".join(f"/bins/sample-{i}.sh\n" for i in range(40)) + "185.77.10.7\n")
-    write("feeds-bad/filters.adblock.txt",
-          "[Adblock Plus]\n! Title: filters\n" + "".join(f"||{name}^\n"
-                                                         for name in names(11, 20, "example")))
-    write("feeds-bad/columns.csv", "first_seen,address,port\n"
-          + "".join(f"2026-01-02 03:04:05,185.77.20.{i},443\n" for i in range(20)))
+          + "".join(f"185.77.10.{i}\n" for i in range(300, 340)) + "185.77.10.7\n")
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, filename="") as stream:
         stream.write(b"185.77.10.5\n" * 50)
-    (HERE / "feeds-bad/archive.gz").write_bytes(packed.getvalue())
+    (HERE / "feeds-bad/truncated.gz").write_bytes(packed.getvalue()[:-12])
 
 
 if __name__ == "__main__":

@@ -151,9 +151,9 @@ TEST(RealFeeds, ContentThatIsNoFeedIsNamed) {
       {"cps__illuminate.txt", "empty"},
       {"mmdb__test-data_GeoLite2-ASN-Test.mmdb", "MaxMind"},
       {"intelmq__html_table_feodotracker.html", "HTML"},
-      {"eset__mozi_mozi.misp-event.json", "not marked for detection"},
+      {"eset__mozi_mozi.misp-event.json", "not_for_detection"},
       {"openphish__feed.txt", "URLs"},
-      {"INDEX.tsv", "tab-separated"},
+      {"INDEX.tsv", "columns (CSV) without addresses"},
   };
   for (const auto& row : rows) {
     const Result<ParsedFeed> feed = parse_feed(content_of(row.name), "auto");

@@ -77,12 +77,10 @@ TEST(SampleFeeds, BadOnesAreQuarantinedForTheirReason) {
     std::string_view reason;
   } rows[] = {
       {"error-page.html", ErrorCode::unsupported, "HTML page"},
-      {"archive.gz", ErrorCode::unsupported, "gzip"},
+      {"truncated.gz", ErrorCode::unsupported, "gzip data that is truncated or damaged"},
       {"empty.txt", ErrorCode::unsupported, "empty (0 bytes)"},
       {"comments-only.txt", ErrorCode::invalid_argument, "no readable entry"},
-      {"mostly-unreadable.txt", ErrorCode::unsupported, "URL paths without hosts"},
-      {"filters.adblock.txt", ErrorCode::unsupported, "adblock"},
-      {"columns.csv", ErrorCode::unsupported, "CSV"},
+      {"mostly-unreadable.txt", ErrorCode::invalid_argument, "mostly unreadable"},
       {"truncated-drop.json", ErrorCode::invalid_argument, "declares 120 records, 70 are there"},
   };
   for (const auto& row : rows) {

@@ -132,7 +132,8 @@ class Feeds(Case):
         self.assertIsNone(feed["state"]["last_good"])
 
         done = self.run_ctl("feed", "refresh", "one")
-        self.assertRegex(done.stdout.splitlines()[1], r"^one +loaded +2 +0 +1 +1 +3 +0$")
+        self.assertRegex(done.stdout.splitlines()[1],
+                         r"^one +loaded +2 +0 +1 +1 +3 +0 +1 not_an_indicator$")
         self.assertIn("next: merlonctl snapshot build", done.stderr)
 
         shown = self.run_ctl("feed", "show", "one").stdout

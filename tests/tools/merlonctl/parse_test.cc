@@ -123,7 +123,7 @@ TEST(Parse, UnknownWordsComeWithASuggestion) {
 
 TEST(Parse, MissingAndSurplusWordsAreNamed) {
   EXPECT_EQ(fault({}), "which command?");
-  EXPECT_EQ(fault({"feed"}), "feed what? The verbs are list, show, add, refresh, remove");
+  EXPECT_EQ(fault({"feed"}), "feed what? The verbs are list, show, add, probe, refresh, remove");
   EXPECT_EQ(fault({"feed", "show"}), "feed show takes ID, not 0 arguments");
   EXPECT_EQ(fault({"feed", "show", "a", "b"}), "feed show takes ID, not 2 arguments");
   EXPECT_EQ(fault({"status", "x"}), "status takes no arguments, not 1 argument");
