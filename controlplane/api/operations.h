@@ -12,6 +12,7 @@
 
 #include "controlplane/api/clients.h"
 #include "controlplane/api/dnssec.h"
+#include "controlplane/api/safety.h"
 #include "controlplane/api/transfers.h"
 #include "controlplane/store/model.h"
 #include "controlplane/store/own_lists.h"
@@ -185,6 +186,9 @@ class Operations {
   virtual Status add_feed(const store::FeedDefinition& definition) = 0;
   virtual Status remove_feed(const std::string& id) = 0;
   virtual Result<RefreshReport> refresh_feed(const std::string& id) = 0;
+  // Applies the content that is in quarantine, once. Errors: conflict when there is none.
+  virtual Result<RefreshReport> accept_feed(const std::string& id) = 0;
+  virtual Result<FeedSafety> feed_safety(const std::string& id) = 0;
   // Fetches and reads, and keeps nothing. `format`: "auto" to have it guessed.
   virtual Result<ProbeReport> probe_feed(const std::string& url, const std::string& format) = 0;
 

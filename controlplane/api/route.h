@@ -48,6 +48,7 @@ struct Route {
 std::span<const Route> account_routes();
 std::span<const Route> device_routes();
 std::span<const Route> dnssec_routes();
+std::span<const Route> safety_routes();
 std::span<const Route> transfer_routes();
 
 // {"schema_version":1, "<key>": value} of a Result.

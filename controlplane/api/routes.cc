@@ -215,7 +215,7 @@ constexpr auto kRoutes = std::to_array<Route>({
 // In the order in which they are listed.
 constexpr auto kTables = std::to_array<std::span<const Route> (*)()>(
     {[]() -> std::span<const Route> { return kRoutes; }, device_routes, account_routes,
-     dnssec_routes, transfer_routes});
+     dnssec_routes, transfer_routes, safety_routes});
 
 int http_status_of(ErrorCode code) {
   switch (code) {

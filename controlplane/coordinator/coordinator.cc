@@ -11,7 +11,6 @@
 #include "controlplane/coordinator/membership.h"
 #include "controlplane/feeds/declaration.h"
 #include "controlplane/forward/forwarder.h"
-#include "controlplane/policy/protected_set.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -44,6 +43,9 @@ Coordinator::~Coordinator() {
 
 Status Coordinator::start() {
   started_ = std::time(nullptr);
+  if (auto loaded = load_net(); !loaded) {
+    return loaded;
+  }
   take_over_devices();
   bool build_needed = true;
   tell_certificates();
@@ -56,7 +58,7 @@ Status Coordinator::start() {
       tell_forwarder();
       slot_.set(*snapshot);
       zones_.adopt(**snapshot);
-      build_needed = !catalogue || catalogue->revision != revision ||
+      build_needed = !catalogue || catalogue->revision != revision || !options_.net.empty() ||
                      !options_.zones.directory.empty() || !options_.zones.sources.empty();
     } else {
       spdlog::error("generation {} in force is not served: {}", *current, snapshot.error().message);
@@ -225,6 +227,7 @@ void Coordinator::run_refresher() {
       }
     }
     expire_entries();
+    watch_net();
     for (const std::string& id : due_feeds()) {
       if (stop_now_) {
         return;
@@ -316,6 +319,8 @@ Status Coordinator::remove_feed(const std::string& id) {
   auto removed = store_.remove_feed(id, std::time(nullptr));
   if (removed) {
     spdlog::info("feed {} removed", id);
+    release(id);
+    remember(id, {});
     feed_changed();
   }
   return removed;
@@ -411,7 +416,7 @@ Result<api::CheckReport> Coordinator::check(const std::string& value) {
   if (const auto address = address::parse_address(value)) {
     report.value = address::to_text(*address);
     report.kind = "address";
-    report.protected_by = policy::protected_by(*address);
+    report.protected_by = net()->protected_by(*address, own_addresses());
     observations = store_.observations_of(*address);
     if (const auto served = slot_.get(); served != nullptr) {
       report.lists = names_that_carry(*served, *address);
@@ -432,6 +437,7 @@ Result<api::CheckReport> Coordinator::check(const std::string& value) {
     report.value = parsed->folded().to_text();
     report.value.pop_back();  // domains are stored without the final dot
     report.kind = "domain";
+    report.protected_by = net()->protected_by(report.value);
     observations = store_.observations_of_domain(report.value);
   }
   if (!observations) {

@@ -26,6 +26,8 @@
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/snapshot_slot.h"
 #include "controlplane/publish/publisher.h"
+#include "controlplane/safety/guard.h"
+#include "controlplane/safety/net.h"
 #include "controlplane/store/store.h"
 #include "zones/snapshot/snapshot.h"
 
@@ -39,6 +41,10 @@ class Service;
 namespace merlon::forward {
 class Forwarder;
 }
+namespace merlon::feeds {
+struct FetchResult;
+struct ParsedFeed;
+}  // namespace merlon::feeds
 
 namespace merlon::coordinator {
 
@@ -60,6 +66,8 @@ struct Options {
   unsigned fetch_threads = 4;
   zonefile::ZoneSetOptions zones{};         // the operators'
   forward::Forwarder* forwarder = nullptr;  // is told the devices' policies; outlives, as above
+  safety::NetOptions net{};                 // its files are looked at for changes
+  std::string held_path{};                  // a folder for quarantined content; "": none is kept
 };
 
 class Coordinator final : public api::Operations {
@@ -86,6 +94,8 @@ class Coordinator final : public api::Operations {
   Status add_feed(const store::FeedDefinition& definition) override;
   Status remove_feed(const std::string& id) override;
   Result<api::RefreshReport> refresh_feed(const std::string& id) override;
+  Result<api::RefreshReport> accept_feed(const std::string& id) override;
+  Result<api::FeedSafety> feed_safety(const std::string& id) override;
   Result<api::ProbeReport> probe_feed(const std::string& url, const std::string& format) override;
   Result<std::vector<api::ListInfo>> lists() override;
   Result<api::ListInfo> list(const std::string& name) override;
@@ -141,6 +151,11 @@ class Coordinator final : public api::Operations {
   Result<api::Transfers> transfers() override;
 
  private:
+  // What the guard thinks of new content.
+  struct Judged {
+    std::string doubt{};  // "": none
+    safety::Memory memory{};
+  };
   // What was built from what: kept per generation beside the snapshots.
   struct Catalogue {
     uint64_t revision = 0;  // of the store
@@ -176,7 +191,21 @@ class Coordinator final : public api::Operations {
   Result<api::RefreshReport> refresh_locked(const store::FeedRecord& record);
   void refresh_if_due(const std::string& id);
   Result<api::RefreshReport> apply(api::RefreshReport report, const store::FeedSet& set,
-                                   int64_t now);
+                                   int64_t now, const Judged& judged);
+  // Compares content with what the feed sent before.
+  Judged judge(const store::FeedRecord& record, Bytes body, const feeds::ParsedFeed& parsed);
+  // Quarantined content is kept for somebody to accept.
+  void hold(const std::string& id, const feeds::FetchResult& fetched, const std::string& reason);
+  void release(const std::string& id);  // what is held of the feed is of no use any more
+  safety::Memory memory_of(const std::string& id) const;
+  void remember(const std::string& id, const safety::Memory& memory);
+  std::string held_file(const std::string& id) const;
+  std::string other_feed_with(uint64_t set_hash, const store::FeedDefinition& definition) const;
+  std::vector<safety::Protected> own_addresses() const;  // of all devices
+  std::shared_ptr<const safety::Net> net() const;
+  Status load_net();
+  void watch_net();  // takes over files that changed
+  std::string net_stamp() const;
   void run_builder();
   bool build_if_stale();  // false: the build failed
   void run_refresher();
@@ -227,6 +256,12 @@ class Coordinator final : public api::Operations {
   uint64_t refreshes_ = 0;
   uint64_t refresh_failures_ = 0;
   std::map<std::string, std::unique_ptr<std::mutex>> feed_mutexes_;
+
+  mutable std::mutex net_mutex_;  // the members up to the next mutex
+  std::shared_ptr<const safety::Net> net_ = std::make_shared<const safety::Net>();
+  std::string net_stamp_;  // of its files
+  bool net_changed_ = false;
+  int64_t net_looked_ = 0;
 
   std::mutex wake_mutex_;
   std::condition_variable wake_;

@@ -63,7 +63,71 @@ std::vector<std::string> secondaries_among(const std::vector<store::Device>& dev
   return names;
 }
 
+constexpr int kNarrowDevice4 = 24;
+constexpr int kNarrowDevice6 = 48;
+
+address::IpSet addresses_of_devices(const std::vector<store::Device>& devices, int from4,
+                                    int from6) {
+  std::vector<address::Range<address::Bits4>> v4;
+  std::vector<address::Range<address::Bits6>> v6;
+  for (const store::Device& device : devices) {
+    for (const address::AnyPrefix& source : device.sources) {
+      if (source.family == address::Family::v4 && source.length >= from4) {
+        v4.push_back(source.v4().range());
+      } else if (source.family == address::Family::v6 && source.length >= from6) {
+        v6.push_back(source.v6().range());
+      }
+    }
+  }
+  return {address::RangeSet4::from_unsorted(std::move(v4)),
+          address::RangeSet6::from_unsorted(std::move(v6))};
+}
+
+void put_devices(const std::vector<store::Device>& devices, AccountInputs& inputs) {
+  inputs.secondaries = secondaries_among(devices);
+  inputs.device_addresses = addresses_of_devices(devices, 0, 0);
+  inputs.narrow_device_addresses = addresses_of_devices(devices, kNarrowDevice4, kNarrowDevice6);
+}
+
+template <class Bits>
+address::RangeSet<Bits> part_of(std::span<const policy::ElementaryRange<Bits>> ranges,
+                                const address::RangeSet<Bits>& set) {
+  std::vector<address::Range<Bits>> parts;
+  for (const address::Range<Bits>& wanted : set.ranges()) {
+    auto at = std::ranges::lower_bound(ranges, wanted.first, {},
+                                       [](const auto& range) { return range.last; });
+    for (; at != ranges.end() && at->first <= wanted.last; ++at) {
+      parts.push_back({std::max(at->first, wanted.first), std::min(at->last, wanted.last)});
+    }
+  }
+  return address::RangeSet<Bits>::from_unsorted(std::move(parts));
+}
+
 }  // namespace
+
+address::IpSet Inputs::listed_part(const address::IpSet& addresses) const {
+  return {part_of<address::Bits4>(universe_.ranges4(), addresses.v4),
+          part_of<address::Bits6>(universe_.ranges6(), addresses.v6)};
+}
+
+address::IpSet Inputs::narrow_device_addresses() const {
+  std::vector<address::Range<address::Bits4>> v4;
+  std::vector<address::Range<address::Bits6>> v6;
+  for (const auto& [number, inputs] : accounts_) {
+    const address::IpSet& own = inputs.narrow_device_addresses;
+    v4.insert(v4.end(), own.v4.ranges().begin(), own.v4.ranges().end());
+    v6.insert(v6.end(), own.v6.ranges().begin(), own.v6.ranges().end());
+  }
+  return {address::RangeSet4::from_unsorted(std::move(v4)),
+          address::RangeSet6::from_unsorted(std::move(v6))};
+}
+
+bool Inputs::may_be_listed(const address::IpSet& before, const address::IpSet& after) const {
+  if (before == after) {
+    return false;
+  }
+  return universe_stale_ || !listed_part(before.minus(after).united(after.minus(before))).empty();
+}
 
 Result<Concerned> Inputs::update(const std::optional<std::vector<store::Change>>& changes) {
   Concerned concerned;
@@ -115,17 +179,27 @@ Result<Concerned> Inputs::update(const std::optional<std::vector<store::Change>>
     stale_.insert(definitions.begin(), definitions.end());
     universe_stale_ = true;
   }
+  const auto narrow_of = [this](uint32_t number) {
+    const auto at = accounts_.find(number);
+    return at == accounts_.end() ? address::IpSet{} : at->second.narrow_device_addresses;
+  };
   for (const uint32_t number : concerned.accounts) {
+    const address::IpSet before = narrow_of(number);
     if (auto read = read_account(number); !read) {
       return std::unexpected(read.error());
     }
+    concerned.shared = concerned.shared || may_be_listed(before, narrow_of(number));
   }
   for (auto at = concerned.catalogs.begin(); at != concerned.catalogs.end();) {
-    const auto differs = read_secondaries(*at);
+    const auto differs = read_devices(*at);
     if (!differs) {
       return std::unexpected(differs.error());
     }
-    at = *differs ? std::next(at) : concerned.catalogs.erase(at);
+    if (differs->addresses) {
+      concerned.accounts.insert(*at);
+      concerned.shared = true;
+    }
+    at = differs->secondaries ? std::next(at) : concerned.catalogs.erase(at);
   }
   if (!definitions.empty()) {
     concern_definitions(definitions, concerned);
@@ -222,7 +296,7 @@ Result<AccountInputs> Inputs::read_contents(const store::Account& account) const
   if (!policies || !lists || !devices) {
     return std::unexpected(!policies ? policies.error() : !lists ? lists.error() : devices.error());
   }
-  inputs.secondaries = secondaries_among(*devices);
+  put_devices(*devices, inputs);
   inputs.policies = std::move(*policies);
   for (const store::CustomList& list : *lists) {
     auto own = read_list(list);
@@ -261,19 +335,21 @@ Status Inputs::read_account(uint32_t number) {
   return {};
 }
 
-Result<bool> Inputs::read_secondaries(uint32_t number) {
-  const auto inputs = accounts_.find(number);
-  if (inputs == accounts_.end()) {
-    return false;
+Result<Inputs::Differs> Inputs::read_devices(uint32_t number) {
+  const auto at = accounts_.find(number);
+  if (at == accounts_.end()) {
+    return Differs{};
   }
-  const auto devices = store_.devices_of(inputs->second.account.name);
+  AccountInputs& inputs = at->second;
+  const auto devices = store_.devices_of(inputs.account.name);
   if (!devices && devices.error().code != ErrorCode::not_found) {
     return std::unexpected(devices.error());
   }
-  auto names = devices ? secondaries_among(*devices) : std::vector<std::string>{};
-  const bool differs = names != inputs->second.secondaries;
-  inputs->second.secondaries = std::move(names);
-  return differs;
+  const std::vector<std::string> secondaries = std::move(inputs.secondaries);
+  const address::IpSet addresses = std::move(inputs.device_addresses);
+  put_devices(devices ? *devices : std::vector<store::Device>{}, inputs);
+  return Differs{.secondaries = secondaries != inputs.secondaries,
+                 .addresses = may_be_listed(addresses, inputs.device_addresses)};
 }
 
 Status Inputs::read_all_accounts() {

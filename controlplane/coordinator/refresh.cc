@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "controlplane/coordinator/coordinator.h"
+#include "controlplane/coordinator/refresh.h"
 #include "controlplane/feeds/fetch.h"
 #include "controlplane/feeds/parse.h"
 #include "controlplane/feeds/probe.h"
@@ -15,6 +16,8 @@ namespace {
 using store::FeedHealth;
 using store::FeedState;
 
+}  // namespace
+
 // What the parser found, as state. Counts of the set are the store's business.
 void describe(const feeds::ParsedFeed& parsed, FeedState& state) {
   state.format = parsed.declaration;
@@ -23,8 +26,6 @@ void describe(const feeds::ParsedFeed& parsed, FeedState& state) {
   state.rejected_by_reason = parsed.rejected_by_reason;
   state.rejected_examples = parsed.rejected_examples;
 }
-
-}  // namespace
 
 Result<api::RefreshReport> Coordinator::refresh_feed(const std::string& id) {
   if (const auto known = store_.feed(id); !known) {  // no mutex for whatever name somebody sends
@@ -82,6 +83,7 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
     return keep_last_good(FeedHealth::failed, fetched.error().message);
   }
   if (fetched->outcome == feeds::FetchResult::Outcome::not_modified) {
+    release(id);
     report.not_modified = true;
     state.health = FeedHealth::good;
     state.reason.clear();
@@ -96,12 +98,18 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
       feeds::parse_feed(fetched->body, definition.format, definition.size_max_bytes);
   if (!parsed) {
     // The validators of a copy that was not believed are not kept: it is fetched again.
+    hold(id, *fetched, parsed.error().message);
     return keep_last_good(FeedHealth::quarantined, parsed.error().message);
+  }
+  const Judged judged = judge(record, fetched->body, *parsed);
+  if (!judged.doubt.empty()) {
+    hold(id, *fetched, judged.doubt);
+    return keep_last_good(FeedHealth::quarantined, judged.doubt);
   }
   describe(*parsed, state);
   state.etag = fetched->etag;
   state.last_modified = fetched->last_modified;
-  return apply(std::move(report), parsed->set, now);
+  return apply(std::move(report), parsed->set, now, judged);
 }
 
 Result<api::ProbeReport> Coordinator::probe_feed(const std::string& url,
@@ -137,19 +145,24 @@ Result<api::ProbeReport> Coordinator::probe_feed(const std::string& url,
 
 // The content is believed: the set in force becomes `set`.
 Result<api::RefreshReport> Coordinator::apply(api::RefreshReport report, const store::FeedSet& set,
-                                              int64_t now) {
+                                              int64_t now, const Judged& judged) {
   FeedState& state = report.state;
+  safety::Memory memory = judged.memory;
   state.health = FeedHealth::good;
   state.reason.clear();
   state.last_good = now;
   const auto in_force = store_.set_of(report.feed);
   if (state.last_changed == 0 || (in_force && *in_force != set)) {
+    safety::note_change(state, now, memory);
     state.last_changed = now;
   }
   const auto summary = store_.apply(report.feed, set, state, now);
   if (!summary) {
     return std::unexpected(summary.error());
   }
+  release(report.feed);
+  memory.held.reset();
+  remember(report.feed, memory);
   report.added = summary->added;
   report.removed = summary->removed;
   if (const auto stored = store_.feed(report.feed)) {

@@ -199,9 +199,10 @@ std::string doubt(const Candidate& c) {
     return size;
   }
   if (c.memory.set_hash != 0 && !c.same_as.empty() && c.entries >= kJudgedFrom) {
-    return fmt::format("it lists exactly what feed {} lists, which it did not before; if it is "
-                       "meant to, say that it copies {}",
-                       c.same_as, c.same_as);
+    return fmt::format(
+        "it lists exactly what feed {} lists, which it did not before; if it is "
+        "meant to, say that it copies {}",
+        c.same_as, c.same_as);
   }
   return "";
 }
@@ -211,8 +212,8 @@ std::string staleness(const store::FeedRecord& record, const Memory& memory, int
   if (state.last_changed == 0) {
     return "";
   }
-  const int64_t patience = std::max({7 * kDay, 5 * memory.usual_gap_s,
-                                     40 * static_cast<int64_t>(record.definition.interval_s)});
+  const int64_t patience = std::max(
+      {7 * kDay, 5 * memory.usual_gap_s, 40 * static_cast<int64_t>(record.definition.interval_s)});
   const int64_t age = now - state.last_changed;
   if (age <= patience) {
     return "";

@@ -2,7 +2,8 @@
 // The guard's memory: content is compared with what the feed sent before. What differs beyond
 // belief is doubted: the last good copy stays in force until a person accepts it or the source
 // mends it. Content that is only old, or the same as another feed's from the start, is noted.
-// What the guard remembers of a feed is kept in the store as JSON (Store::set_note). Pure functions.
+// What the guard remembers of a feed is kept in the store as JSON (Store::set_note). Pure
+// functions.
 #pragma once
 
 #include <cstdint>
@@ -33,14 +34,14 @@ struct Held {
 };
 
 struct Memory {
-  uint64_t set_hash = 0;        // of the content in force; 0: none yet
-  std::string shape{};          // of a table: its delimiter, columns and header
-  int64_t usual_gap_s = 0;      // between changes, the largest of the last ones; 0: not known
-  uint64_t quarantines = 0;     // in a row or not, since the feed was added
-  std::string same_as{};        // a feed that lists exactly the same
+  uint64_t set_hash = 0;     // of the content in force; 0: none yet
+  std::string shape{};       // of a table: its delimiter, columns and header
+  int64_t usual_gap_s = 0;   // between changes, the largest of the last ones; 0: not known
+  uint64_t quarantines = 0;  // in a row or not, since the feed was added
+  std::string same_as{};     // a feed that lists exactly the same
   std::optional<Held> held{};
-  Findings findings{};          // what the net takes out of the content in force
-  int64_t found_at = 0;         // the last time that it took out anything
+  Findings findings{};   // what the net takes out of the content in force
+  int64_t found_at = 0;  // the last time that it took out anything
   bool operator==(const Memory&) const = default;
 };
 std::string encode_memory(const Memory& memory);

@@ -188,8 +188,8 @@ void Net::examine_domains(const store::FeedSet& set, Findings& findings) const {
   if (!has_domains() || set.domains.empty()) {
     return;
   }
-  const auto reader = domains::Canonicaliser::make(
-      {.purpose = domains::CanonicalOptions::Purpose::allow});
+  const auto reader =
+      domains::Canonicaliser::make({.purpose = domains::CanonicalOptions::Purpose::allow});
   for (const std::string& text : reader ? set.domains : std::vector<std::string>{}) {
     const auto domain = reader->read(text);
     if (!domain) {
@@ -233,6 +233,24 @@ Findings Net::examine(const store::FeedSet& set, std::span<const Protected> own)
   return findings;
 }
 
+std::string Net::protected_by(const address::Address& address,
+                              std::span<const Protected> own) const {
+  if (std::string built_in = policy::protected_by(address); !built_in.empty()) {
+    return built_in;
+  }
+  const TakenOut found = explain({address.family, address.bits, address.bits}, operators_, own);
+  return found.why.empty() ? "" : fmt::format("{}: {}", found.protected_by, found.why);
+}
+
+std::string Net::protected_by(std::string_view domain) const {
+  const auto name = name::Name::from_text(domain);
+  if (!has_domains() || !name) {
+    return "";
+  }
+  const std::string key = domains::key_of(name->folded());
+  return is_top(key) ? "a top domain" : owned_.covers(key) ? "the operator's domain" : "";
+}
+
 int trust_of(const TrustFacts& facts) {
   double trust = 100;
   const auto taken = static_cast<double>(facts.taken_out);
@@ -243,8 +261,8 @@ int trust_of(const TrustFacts& facts) {
     trust -= 5;
   }
   if (facts.lines != 0) {
-    trust -= std::min(20.0, 40 * static_cast<double>(facts.rejected) /
-                                static_cast<double>(facts.lines));
+    trust -=
+        std::min(20.0, 40 * static_cast<double>(facts.rejected) / static_cast<double>(facts.lines));
   }
   trust -= facts.quarantined ? 10 : 0;
   trust -= facts.stale ? 5 : 0;

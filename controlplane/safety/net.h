@@ -77,6 +77,9 @@ class Net {
 
   // `own`: addresses of devices and the like, besides the net's.
   Findings examine(const store::FeedSet& set, std::span<const Protected> own) const;
+  // "10.0.0.0/8: private use, RFC 1918", or "" when nothing protects it.
+  std::string protected_by(const address::Address& address, std::span<const Protected> own) const;
+  std::string protected_by(std::string_view domain) const;
 
  private:
   Status read_allow_file(const std::string& path, const domains::Canonicaliser& reader);

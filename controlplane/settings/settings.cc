@@ -56,6 +56,10 @@ constexpr settings::Option kOptions[] = {
      "answer to version.bind over TCP, at most 64 bytes; empty: refused"},
     {"cookie_secret_file", Kind::text, "\"\"", 0, 0,
      "the data plane's file of cookie secrets; empty: no cookies over TCP"},
+    {"allow_files", Kind::text_list, "[]", 0, 0,
+     "files of addresses, prefixes, ranges and domains that no list may carry, one a line"},
+    {"top_domain_files", Kind::text_list, "[]", 0, 0,
+     "files of popular domains (\"name\" or \"rank,name\" a line) that feeds cannot block"},
     {"zone_directory", Kind::text, "\"\"", 0, 0,
      "a folder of zone files, each <apex>.zone, served as they are; empty: none"},
     {"zones", Kind::text_list, "[]", 0, 0,
@@ -132,6 +136,8 @@ Result<Settings> load_settings(const std::string& path) {
   result.identity = section->text("identity");
   result.version = section->text("version");
   result.cookie_secret_file = section->text("cookie_secret_file");
+  result.net = {.allow_files = section->text_list("allow_files"),
+                .top_domain_files = section->text_list("top_domain_files")};
   result.zones.directory = section->text("zone_directory");
   for (const std::string& text : section->text_list("zones")) {
     auto source = zonefile::parse_source(text);
