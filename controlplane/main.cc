@@ -157,6 +157,7 @@ coordinator::Options coordinator_options(const Settings& settings, dnssec::Signe
           .zones = settings.zones,
           .forwarder = &forwarder,
           .net = settings.net,
+          .geo = settings.geo,
           .held_path = settings.held_path()};
 }
 

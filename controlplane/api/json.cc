@@ -221,9 +221,15 @@ Json to_json(const BuildReport& report) {
 }
 
 Json to_json(const CheckReport& report) {
-  return Json{{"value", report.value},   {"kind", report.kind},
-              {"listed", report.listed}, {"observations", array_of(report.observations)},
-              {"lists", report.lists},   {"protected_by", report.protected_by}};
+  return Json{{"value", report.value},
+              {"kind", report.kind},
+              {"listed", report.listed},
+              {"observations", array_of(report.observations)},
+              {"lists", report.lists},
+              {"protected_by", report.protected_by},
+              {"country", report.country},
+              {"asn", report.asn},
+              {"organisation", report.organisation}};
 }
 
 Json to_json(const ControlPlaneStatus& status) {

@@ -38,6 +38,7 @@ Json to_json(const store::EntryFault& fault);
 Json to_json(const store::Policy& policy);
 Json to_json(const policy::Profile& profile);
 Json to_json(const FeedSafety& safety);
+Json to_json(const FeedsReport& report);
 Json to_json(const RefreshReport& report);
 Json to_json(const ProbeReport& report);
 Json to_json(const ListInfo& list);

@@ -12,6 +12,7 @@
 
 #include "controlplane/api/clients.h"
 #include "controlplane/api/dnssec.h"
+#include "controlplane/api/feed_report.h"
 #include "controlplane/api/safety.h"
 #include "controlplane/api/transfers.h"
 #include "controlplane/store/model.h"
@@ -133,6 +134,10 @@ struct CheckReport {
   std::vector<store::Observation> observations;
   std::vector<std::string> lists;  // names that carry it in the current snapshot
   std::string protected_by;        // the never-block entry that keeps it out, or ""
+  // Of an address, as the databases of places say; "" and 0: not known.
+  std::string country{};
+  uint32_t asn = 0;
+  std::string organisation{};
 };
 
 struct ControlPlaneStatus {
@@ -189,6 +194,8 @@ class Operations {
   // Applies the content that is in quarantine, once. Errors: conflict when there is none.
   virtual Result<RefreshReport> accept_feed(const std::string& id) = 0;
   virtual Result<FeedSafety> feed_safety(const std::string& id) = 0;
+  // Of these feeds, or of all enabled ones that block. Errors: not_found.
+  virtual Result<FeedsReport> feeds_report(const std::vector<std::string>& ids) = 0;
   // Fetches and reads, and keeps nothing. `format`: "auto" to have it guessed.
   virtual Result<ProbeReport> probe_feed(const std::string& url, const std::string& format) = 0;
 

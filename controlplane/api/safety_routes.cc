@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is taken out of feeds, what is doubted, and the operator's word against the doubt.
+#include <algorithm>
 #include <array>
 
 #include "controlplane/api/route.h"
@@ -35,9 +36,39 @@ Json to_json(const FeedSafety& safety) {
               {"held", std::move(held)}};
 }
 
+Json to_json(const FeedsReport& report) {
+  Json feeds = Json::array();
+  for (const FeedValue& feed : report.feeds) {
+    feeds.push_back(Json{{"feed", feed.feed},
+                         {"size", feed.size},
+                         {"unique", feed.unique},
+                         {"sampled_shared", feed.sampled_shared},
+                         {"sampled_first", feed.sampled_first},
+                         {"lead_s", feed.lead_s},
+                         {"age_s", feed.age_s},
+                         {"retention_s", feed.retention_s},
+                         {"sampled_withdrawn", feed.sampled_withdrawn},
+                         {"safety", to_json(feed.safety)}});
+  }
+  return Json{{"feeds", std::move(feeds)}, {"shared", report.shared}};
+}
+
 namespace {
 
+// "a,b": the feeds to report on.
+Result<Json> feeds_report(const Arguments& a) {
+  std::vector<std::string> ids;
+  const std::string text = a.query("feeds");
+  for (size_t from = 0; from < text.size();) {
+    const size_t comma = std::min(text.find(',', from), text.size());
+    ids.push_back(text.substr(from, comma - from));
+    from = comma + 1;
+  }
+  return wrap("report", a.operations.feeds_report(ids));
+}
+
 constexpr auto kRoutes = std::to_array<Route>({
+    {"GET", "/v1/feeds/report", Takes::nothing, "feeds?", 200, feeds_report},
     {"GET", "/v1/feeds/{id}/safety", Takes::nothing, "", 200,
      MERLON_HANDLE(wrap("safety", a.operations.feed_safety(a.captured[0])))},
     {"POST", "/v1/feeds/{id}/accept", Takes::nothing, "", 200,

@@ -63,6 +63,10 @@ Result<api::BuildReport> Coordinator::build_locked() {
       builder_.set_net(net_);
       net_changed_ = false;
     }
+    if (geo_changed_) {
+      builder_.set_geo(geo_);
+      geo_changed_ = false;
+    }
   }
   auto report = build_and_publish();
   if (report) {

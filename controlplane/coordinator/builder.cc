@@ -55,6 +55,11 @@ void Builder::set_net(std::shared_ptr<const safety::Net> net) {
   pending_.all_accounts = true;
 }
 
+void Builder::set_geo(std::shared_ptr<const enrich::Geo> geo) {
+  inputs_.set_geo(std::move(geo));
+  pending_.all_accounts = true;
+}
+
 Status Builder::take_over_changes() {
   const uint64_t revision = store_.revision();
   std::optional<std::vector<store::Change>> changes;
@@ -66,6 +71,7 @@ Status Builder::take_over_changes() {
     changes = kept_revision_ ? store_.changes_since(*kept_revision_) : std::nullopt;
     if (!changes) {
       all->shared = all->shared || pending_.shared;
+      all->all_accounts = all->all_accounts || pending_.all_accounts;
       pending_ = std::move(*all);
     }
     inputs_valid_ = true;

@@ -46,6 +46,9 @@ Status Coordinator::start() {
   if (auto loaded = load_net(); !loaded) {
     return loaded;
   }
+  if (!options_.geo.empty()) {
+    load_geo();
+  }
   take_over_devices();
   bool build_needed = true;
   tell_certificates();
@@ -59,7 +62,8 @@ Status Coordinator::start() {
       slot_.set(*snapshot);
       zones_.adopt(**snapshot);
       build_needed = !catalogue || catalogue->revision != revision || !options_.net.empty() ||
-                     !options_.zones.directory.empty() || !options_.zones.sources.empty();
+                     !options_.geo.empty() || !options_.zones.directory.empty() ||
+                     !options_.zones.sources.empty();
     } else {
       spdlog::error("generation {} in force is not served: {}", *current, snapshot.error().message);
     }
@@ -417,6 +421,10 @@ Result<api::CheckReport> Coordinator::check(const std::string& value) {
     report.value = address::to_text(*address);
     report.kind = "address";
     report.protected_by = net()->protected_by(*address, own_addresses());
+    enrich::Place place = geo()->place_of(*address);
+    report.country = std::move(place.country);
+    report.asn = place.asn;
+    report.organisation = std::move(place.organisation);
     observations = store_.observations_of(*address);
     if (const auto served = slot_.get(); served != nullptr) {
       report.lists = names_that_carry(*served, *address);

@@ -25,6 +25,7 @@
 #include "controlplane/coordinator/operator_zones.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/snapshot_slot.h"
+#include "controlplane/enrich/geo.h"
 #include "controlplane/publish/publisher.h"
 #include "controlplane/safety/guard.h"
 #include "controlplane/safety/net.h"
@@ -67,6 +68,7 @@ struct Options {
   zonefile::ZoneSetOptions zones{};         // the operators'
   forward::Forwarder* forwarder = nullptr;  // is told the devices' policies; outlives, as above
   safety::NetOptions net{};                 // its files are looked at for changes
+  enrich::GeoOptions geo{};                 // likewise
   std::string held_path{};                  // a folder for quarantined content; "": none is kept
 };
 
@@ -96,6 +98,7 @@ class Coordinator final : public api::Operations {
   Result<api::RefreshReport> refresh_feed(const std::string& id) override;
   Result<api::RefreshReport> accept_feed(const std::string& id) override;
   Result<api::FeedSafety> feed_safety(const std::string& id) override;
+  Result<api::FeedsReport> feeds_report(const std::vector<std::string>& ids) override;
   Result<api::ProbeReport> probe_feed(const std::string& url, const std::string& format) override;
   Result<std::vector<api::ListInfo>> lists() override;
   Result<api::ListInfo> list(const std::string& name) override;
@@ -197,6 +200,7 @@ class Coordinator final : public api::Operations {
   // Quarantined content is kept for somebody to accept.
   void hold(const std::string& id, const feeds::FetchResult& fetched, const std::string& reason);
   void release(const std::string& id);  // what is held of the feed is of no use any more
+  Result<std::vector<std::string>> feeds_to_report(const std::vector<std::string>& wanted) const;
   safety::Memory memory_of(const std::string& id) const;
   void remember(const std::string& id, const safety::Memory& memory);
   std::string held_file(const std::string& id) const;
@@ -205,7 +209,8 @@ class Coordinator final : public api::Operations {
   std::shared_ptr<const safety::Net> net() const;
   Status load_net();
   void watch_net();  // takes over files that changed
-  std::string net_stamp() const;
+  void load_geo();   // trouble is logged: what was known stays
+  std::shared_ptr<const enrich::Geo> geo() const;
   void run_builder();
   bool build_if_stale();  // false: the build failed
   void run_refresher();
@@ -261,6 +266,9 @@ class Coordinator final : public api::Operations {
   std::shared_ptr<const safety::Net> net_ = std::make_shared<const safety::Net>();
   std::string net_stamp_;  // of its files
   bool net_changed_ = false;
+  std::shared_ptr<const enrich::Geo> geo_ = std::make_shared<const enrich::Geo>();
+  std::string geo_stamp_;
+  bool geo_changed_ = false;
   int64_t net_looked_ = 0;
 
   std::mutex wake_mutex_;

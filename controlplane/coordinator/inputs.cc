@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <span>
 #include <thread>
 
@@ -385,14 +386,56 @@ Status Inputs::load_sets() {
     data.addresses = std::make_shared<const store::FeedSet>(std::move(*set));
   }
   stale_.clear();
-  if (!universe_stale_) {
+  auto parts = wanted_parts();
+  const bool same = std::ranges::equal(
+      parts, parts_, {}, [](const auto& one) { return one.first; },
+      [](const auto& one) { return one.first; });
+  if (!universe_stale_ && same) {
     return {};
   }
+  parts_ = std::move(parts);
+  build_universe();
+  universe_stale_ = false;
+  return {};
+}
+
+std::map<std::string, Inputs::Part> Inputs::wanted_parts() const {
+  std::map<std::string, Part> parts;
+  for (const auto& [number, inputs] : accounts_) {
+    for (const store::Policy& policy : inputs.policies) {
+      for (const store::Target& target : policy.targets) {
+        const std::string places = policy::places_of(target);
+        if (places.empty() || policy.kind != store::PolicyKind::ip || !addresses_at(target)) {
+          continue;
+        }
+        for (const store::FeedRecord& record : feeds_) {
+          if (is_used(record, store::Direction::block) &&
+              policy::meets(target, record.definition)) {
+            const std::string& feed = record.definition.id;
+            parts.try_emplace(policy::part_id(feed, places), Part{feed, target});
+          }
+        }
+      }
+    }
+  }
+  return parts;
+}
+
+void Inputs::build_universe() {
   std::vector<policy::Universe::Feed> feeds;
   for (const store::FeedRecord& record : feeds_) {
     const auto data = data_.find(record.definition.id);
     if (is_used(record, store::Direction::block) && data != data_.end()) {
       feeds.push_back({.id = record.definition.id, .set = data->second.addresses.get()});
+    }
+  }
+  std::deque<store::FeedSet> parts;
+  for (const auto& [id, part] : parts_) {
+    const auto data = data_.find(part.feed);
+    const auto within = addresses_at(part.target);
+    if (data != data_.end() && within && feeds.size() < policy::Universe::kFeedCountMax) {
+      parts.push_back(policy::part_of(*data->second.addresses, *within));
+      feeds.push_back({.id = id, .set = &parts.back()});
     }
   }
   universe_ = policy::Universe::build(feeds, {.narrow_from = narrow_from_, .threads = kThreads});
@@ -401,8 +444,25 @@ Status Inputs::load_sets() {
     const auto data = data_.find(id);
     return data == data_.end() ? kNothing : *data->second.addresses;
   });
-  universe_stale_ = false;
-  return {};
+}
+
+void Inputs::set_geo(std::shared_ptr<const enrich::Geo> geo) {
+  geo_ = std::move(geo);
+  geo_sets_.clear();
+  universe_stale_ = true;
+}
+
+Result<address::IpSet> Inputs::addresses_at(const store::Target& target) const {
+  const std::string places = policy::places_of(target);
+  const auto known = geo_sets_.find(places);
+  if (known != geo_sets_.end()) {
+    return known->second;
+  }
+  auto made = geo_->addresses_of(target.countries, target.asns);
+  if (made) {
+    geo_sets_.emplace(places, *made);
+  }
+  return made;
 }
 
 address::IpSet Inputs::addresses_of(const std::string& feed) const {

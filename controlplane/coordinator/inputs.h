@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/enrich/geo.h"
 #include "controlplane/policy/policies.h"
 #include "controlplane/policy/sweep.h"
 #include "controlplane/safety/net.h"
@@ -62,6 +63,10 @@ class Inputs {
   // What protects addresses and domains from now on; everything is to be compiled again.
   void set_net(std::shared_ptr<const safety::Net> net) { net_ = std::move(net); }
   const safety::Net& net() const { return *net_; }
+  // Where addresses are from now on; as set_net().
+  void set_geo(std::shared_ptr<const enrich::Geo> geo);
+  // Where a target's addresses are. Errors: unsupported when no database says so.
+  Result<address::IpSet> addresses_at(const store::Target& target) const;
   // What of these addresses any feed lists.
   address::IpSet listed_part(const address::IpSet& addresses) const;
   address::IpSet narrow_device_addresses() const;  // of all accounts
@@ -103,7 +108,18 @@ class Inputs {
   void concern_feed(const std::string& id, Concerned& concerned);
   void concern_definitions(const std::set<std::string>& ids, Concerned& concerned);
 
+  // Part id -> feed and places, of all policies that name places and can be met.
+  struct Part {
+    std::string feed;
+    store::Target target;
+  };
+  std::map<std::string, Part> wanted_parts() const;
+  void build_universe();
+
   const store::Store& store_;
+  std::shared_ptr<const enrich::Geo> geo_ = std::make_shared<const enrich::Geo>();
+  mutable std::map<std::string, address::IpSet> geo_sets_;  // by places_of()
+  std::map<std::string, Part> parts_;                       // in the universe
   std::shared_ptr<const safety::Net> net_ = std::make_shared<const safety::Net>();
   const policy::NarrowFrom narrow_from_;
   std::vector<store::FeedRecord> feeds_;

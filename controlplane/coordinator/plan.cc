@@ -34,8 +34,9 @@ uint64_t Builder::weight_of(const policy::Selection& selection) const {
   uint64_t weight = 0;
   const std::vector<std::string>& ids = inputs_.universe().feeds();
   for (const policy::Selection::Chosen& chosen : selection.feeds) {
+    const std::string& id = ids[chosen.feed];  // of a feed, or of a part of one
     const auto record =
-        std::ranges::find(inputs_.feeds(), ids[chosen.feed],
+        std::ranges::find(inputs_.feeds(), id.substr(0, id.find('|')),
                           [](const store::FeedRecord& one) { return one.definition.id; });
     if (record != inputs_.feeds().end()) {
       weight += record->state.prefix4_count + record->state.prefix6_count;
@@ -75,6 +76,13 @@ Result<Builder::PlannedList> Builder::plan_policy(const AccountInputs& inputs,
           policy::check_own_entries(policy, inputs.lists, policy::protected_addresses(), now);
       !good) {
     return std::unexpected(good.error());
+  }
+  for (const store::Target& target : policy.targets) {
+    if (!policy::places_of(target).empty()) {
+      if (const auto known = inputs_.addresses_at(target); !known) {
+        return in(fmt::format("policy {}", policy.name), known.error());
+      }
+    }
   }
   auto selection = policy::select_policy(policy, inputs.lists, inputs_.context(now));
   if (!selection) {

@@ -140,20 +140,30 @@ Status RpzPlanner::add_targets(const store::Policy& policy, const Inputs& inputs
   rules.push_back(std::move(allowed));
   for (const store::Target& target : policy.targets) {
     Rule rule{.action = action_of(target.action), .domains = {}, .addresses = {}};
+    const bool somewhere = !policy::places_of(target).empty();
     for (const store::FeedRecord& record : inputs.feeds()) {
       const store::FeedDefinition& feed = record.definition;
       if (!feed.enabled || feed.direction != store::Direction::block ||
           !policy::meets(target, feed)) {
         continue;
       }
-      auto set = domains_of(feed, inputs.net());
-      if (!set) {
-        return std::unexpected(set.error());
+      if (!somewhere) {
+        auto set = domains_of(feed, inputs.net());
+        if (!set) {
+          return std::unexpected(set.error());
+        }
+        rule.domains.push_back(std::move(*set));
       }
-      rule.domains.push_back(std::move(*set));
       const address::IpSet listed = inputs.addresses_of(feed.id);
       rule.addresses = {.v4 = rule.addresses.v4.united(listed.v4),
                         .v6 = rule.addresses.v6.united(listed.v6)};
+    }
+    if (somewhere) {
+      const auto within = inputs.addresses_at(target);
+      if (!within) {
+        return std::unexpected(within.error());
+      }
+      rule.addresses = rule.addresses.intersected(*within);
     }
     rule.addresses = minus(minus(rule.addresses, inputs.net().never()), inputs.allowed());
     rules.push_back(std::move(rule));

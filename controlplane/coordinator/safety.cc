@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 
 #include "controlplane/coordinator/coordinator.h"
@@ -20,6 +21,29 @@ constexpr std::string_view kGuardNote = "guard";
 constexpr int64_t kLookEveryS = 2;
 constexpr int64_t kLatelyS = 30 * 86'400;
 
+// Changes when one of the files does.
+std::string stamp_of(std::span<const std::string> paths) {
+  std::string stamp;
+  for (const std::string& path : paths) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) == 0) {
+      stamp += fmt::format("{} {} {}.{};", status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                           status.st_mtim.tv_nsec);
+    } else {
+      stamp += "-;";
+    }
+  }
+  return stamp;
+}
+
+std::string stamp_of(const safety::NetOptions& options) {
+  return stamp_of(options.allow_files) + stamp_of(options.top_domain_files);
+}
+
+std::string stamp_of(const enrich::GeoOptions& options) {
+  return stamp_of(std::array{options.country_file, options.asn_file});
+}
+
 }  // namespace
 
 std::shared_ptr<const safety::Net> Coordinator::net() const {
@@ -27,28 +51,16 @@ std::shared_ptr<const safety::Net> Coordinator::net() const {
   return net_;
 }
 
-// Changes when a file of the net does.
-std::string Coordinator::net_stamp() const {
-  std::string stamp;
-  for (const auto* paths : {&options_.net.allow_files, &options_.net.top_domain_files}) {
-    for (const std::string& path : *paths) {
-      struct stat status{};
-      if (::stat(path.c_str(), &status) == 0) {
-        stamp += fmt::format("{} {} {}.{};", status.st_ino, status.st_size, status.st_mtim.tv_sec,
-                             status.st_mtim.tv_nsec);
-      } else {
-        stamp += "-;";
-      }
-    }
-  }
-  return stamp;
+std::shared_ptr<const enrich::Geo> Coordinator::geo() const {
+  const std::lock_guard lock(net_mutex_);
+  return geo_;
 }
 
 Status Coordinator::load_net() {
   if (options_.net.empty()) {
     return {};
   }
-  const std::string stamp = net_stamp();
+  const std::string stamp = stamp_of(options_.net);
   auto loaded = safety::Net::load(options_.net);
   const std::lock_guard lock(net_mutex_);
   net_stamp_ = stamp;
@@ -60,10 +72,27 @@ Status Coordinator::load_net() {
   return {};
 }
 
-void Coordinator::watch_net() {
-  if (options_.net.empty()) {
+void Coordinator::load_geo() {
+  const std::string stamp = stamp_of(options_.geo);
+  auto loaded = enrich::Geo::load(options_.geo);
+  const std::lock_guard lock(net_mutex_);
+  geo_stamp_ = stamp;
+  if (!loaded) {
+    spdlog::error("places of addresses: {}; tools/get-geo brings a database",
+                  loaded.error().message);
     return;
   }
+  geo_ = std::make_shared<const enrich::Geo>(std::move(*loaded));
+  geo_changed_ = true;
+}
+
+// Takes over files that changed.
+void Coordinator::watch_net() {
+  if (options_.net.empty() && options_.geo.empty()) {
+    return;
+  }
+  bool net_differs = false;
+  bool geo_differs = false;
   {
     const std::lock_guard lock(net_mutex_);
     const int64_t now = std::time(nullptr);
@@ -71,17 +100,24 @@ void Coordinator::watch_net() {
       return;
     }
     net_looked_ = now;
-    if (net_stamp() == net_stamp_) {
-      return;
+    net_differs = !options_.net.empty() && stamp_of(options_.net) != net_stamp_;
+    geo_differs = !options_.geo.empty() && stamp_of(options_.geo) != geo_stamp_;
+  }
+  if (net_differs) {
+    if (auto loaded = load_net(); !loaded) {
+      spdlog::error("{}; the net stays as it was", loaded.error().message);
+      net_differs = false;
+    } else {
+      spdlog::info("safety net: read again");
     }
   }
-  if (auto loaded = load_net(); !loaded) {
-    spdlog::error("{}; the net stays as it was", loaded.error().message);
-    return;
+  if (geo_differs) {
+    load_geo();
   }
-  spdlog::info("safety net: read again");
-  build_wanted_ = true;
-  changed();
+  if (net_differs || geo_differs) {
+    build_wanted_ = true;
+    changed();
+  }
 }
 
 std::vector<safety::Protected> Coordinator::own_addresses() const {

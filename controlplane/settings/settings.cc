@@ -60,6 +60,10 @@ constexpr settings::Option kOptions[] = {
      "files of addresses, prefixes, ranges and domains that no list may carry, one a line"},
     {"top_domain_files", Kind::text_list, "[]", 0, 0,
      "files of popular domains (\"name\" or \"rank,name\" a line) that feeds cannot block"},
+    {"geo_country_file", Kind::text, "\"\"", 0, 0,
+     "an MMDB of countries (tools/get-geo brings one), for targets and check; empty: none"},
+    {"geo_asn_file", Kind::text, "\"\"", 0, 0,
+     "an MMDB of autonomous systems, likewise; both are looked at for changes"},
     {"zone_directory", Kind::text, "\"\"", 0, 0,
      "a folder of zone files, each <apex>.zone, served as they are; empty: none"},
     {"zones", Kind::text_list, "[]", 0, 0,
@@ -138,6 +142,8 @@ Result<Settings> load_settings(const std::string& path) {
   result.cookie_secret_file = section->text("cookie_secret_file");
   result.net = {.allow_files = section->text_list("allow_files"),
                 .top_domain_files = section->text_list("top_domain_files")};
+  result.geo = {.country_file = section->text("geo_country_file"),
+                .asn_file = section->text("geo_asn_file")};
   result.zones.directory = section->text("zone_directory");
   for (const std::string& text : section->text_list("zones")) {
     auto source = zonefile::parse_source(text);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "controlplane/compile/compile.h"
+#include "controlplane/enrich/geo.h"
 #include "controlplane/safety/net.h"
 #include "controlplane/zonefile/zone_set.h"
 #include "zones/base/error.h"
@@ -35,6 +36,7 @@ struct Settings {
 
   zonefile::ZoneSetOptions zones;  // the operators'
   safety::NetOptions net;
+  enrich::GeoOptions geo;
 
   std::string store_path() const { return state_directory + "/store"; }
   std::string snapshot_path() const { return state_directory + "/snapshots"; }

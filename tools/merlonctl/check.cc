@@ -21,6 +21,12 @@ Done run_check(const Context& context) {
   const Json& check = answer->at("check");
   const Json& observations = check.at("observations");
   const std::string protected_by = check.at("protected_by").get<std::string>();
+  const auto asn = check.at("asn").get<uint64_t>();
+  std::string place = check.at("country").get<std::string>();
+  if (asn != 0) {
+    place += fmt::format("{}AS{} {}", place.empty() ? "" : ", ", asn,
+                         check.at("organisation").get<std::string>());
+  }
   const char* verdict = check.at("listed").get<bool>() ? "listed"
                         : observations.empty()         ? "never listed"
                                                        : "no longer listed";
@@ -28,6 +34,7 @@ Done run_check(const Context& context) {
   print(details_text({
       {check.at("kind").get<std::string>(), check.at("value").get<std::string>()},
       {"verdict", verdict},
+      {"place", place.empty() ? "not known" : place},
       {"on lists", lists.empty() ? "none" : lists},
       {"protected by", protected_by.empty() ? "nothing" : protected_by},
   }));

@@ -56,6 +56,8 @@ constexpr auto kProbeFlags = std::to_array<Flag>({
     {"--format", "NAME", "read it as this instead of guessing"},
     {"--write", "ID", "define a feed with this ID from it"},
 });
+constexpr auto kReportFlags =
+    std::to_array<Flag>({{"--svg", "FILE", "a picture: overlap as a heat map, and bars"}});
 constexpr auto kRefreshFlags =
     std::to_array<Flag>({{"--all", "", "every feed that is not disabled"}});
 constexpr auto kDeviceAddFlags = std::to_array<Flag>({
@@ -121,6 +123,8 @@ constexpr auto kPolicyAddFlags = std::to_array<Flag>({
     {"--feed", "ID,..", "what these feeds list"},
     {"--severity-min", "0-5", "what feeds of at least this severity list"},
     {"--confidence-min", "0-100", "what feeds of at least this confidence list"},
+    {"--country", "CC,..", "of it, addresses in these countries: DE,FR"},
+    {"--asn", "AS,..", "of it, addresses in these autonomous systems: AS3320,13335"},
     {"--list", "NAME,..", "own lists: those to block are added, those to allow taken out"},
     {"--action", "ACTION",
      "DNS: nxdomain, nodata, passthru, drop, tcp-only or garden "
@@ -198,6 +202,22 @@ constexpr auto kCommands = std::to_array<Command>({
     {"feed", "refresh", "[ID...]", 0, kAnyCount, kRefreshFlags, kSlowS,
      "fetch feeds now and apply what they list", "merlonctl feed refresh dshield",
      run_feed_refresh},
+    {"feed", "accept", "ID", 1, 1, kYesFlags, kSlowS,
+     "apply the content that is in quarantine, once", "merlonctl feed accept dshield",
+     run_feed_accept},
+    {"feed", "report", "[ID...]", 0, kAnyCount, kReportFlags, kSlowS,
+     "what feeds are worth: what they bring alone, who is first, trust, what was taken out",
+     "merlonctl feed report --svg feeds.svg", run_feed_report},
+    {"feed",
+     "compare",
+     "ID ID...",
+     2,
+     kAnyCount,
+     {},
+     kSlowS,
+     "how much feeds share",
+     "merlonctl feed compare dshield spamhaus-drop",
+     run_feed_compare},
     {"feed", "remove", "ID", 1, 1, kYesFlags, kQuickS, "forget a feed; what it listed is withdrawn",
      "merlonctl feed remove dshield --yes", run_feed_remove},
     {"list",
