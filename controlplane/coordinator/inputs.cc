@@ -180,6 +180,17 @@ Result<Concerned> Inputs::update(const std::optional<std::vector<store::Change>>
     stale_.insert(definitions.begin(), definitions.end());
     universe_stale_ = true;
   }
+  if (auto read = read_concerned(concerned); !read) {
+    return std::unexpected(read.error());
+  }
+  if (!definitions.empty()) {
+    concern_definitions(definitions, concerned);
+  }
+  return concerned;
+}
+
+// The accounts that changed, and of others the devices.
+Status Inputs::read_concerned(Concerned& concerned) {
   const auto narrow_of = [this](uint32_t number) {
     const auto at = accounts_.find(number);
     return at == accounts_.end() ? address::IpSet{} : at->second.narrow_device_addresses;
@@ -202,10 +213,7 @@ Result<Concerned> Inputs::update(const std::optional<std::vector<store::Change>>
     }
     at = differs->secondaries ? std::next(at) : concerned.catalogs.erase(at);
   }
-  if (!definitions.empty()) {
-    concern_definitions(definitions, concerned);
-  }
-  return concerned;
+  return {};
 }
 
 Result<Concerned> Inputs::read_everything() {

@@ -93,6 +93,7 @@ class Inputs {
   };
 
   Result<Concerned> read_everything();
+  Status read_concerned(Concerned& concerned);
   Status read_feeds();
   Status read_account(uint32_t number);
   struct Differs {

@@ -92,7 +92,8 @@ Result<RpzPlanner::SetPointer> RpzPlanner::domains_of(const store::FeedDefinitio
   const auto& reader = feed.direction == store::Direction::block ? block_ : allow_;
   domains::DomainSetBuilder builder;
   for (const std::string& text : set ? set->domains : std::vector<std::string>{}) {
-    if (const auto domain = reader->read(text)) {  // what must not be listed is left out
+    const auto domain = reader->read(text);  // what must not be listed is left out
+    if (domain && (feed.direction == store::Direction::allow || !net.leaves_out(*domain))) {
       builder.add(*domain);
     }
   }

@@ -174,13 +174,7 @@ Net::Split Net::split(const domains::DomainSet& listed) const {
   if (!has_domains()) {
     return {.kept = listed, .holes = {}};
   }
-  domains::DomainSetBuilder builder;
-  for (size_t i = 0; i < listed.size(); ++i) {
-    if (!is_top(listed.key(i))) {
-      builder.add(listed.key(i), listed.scope(i));
-    }
-  }
-  domains::DomainSet::Remainder rest = builder.finish().minus(all_);
+  domains::DomainSet::Remainder rest = listed.minus(all_);
   return {.kept = std::move(rest.kept), .holes = std::move(rest.holes)};
 }
 

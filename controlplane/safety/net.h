@@ -72,7 +72,10 @@ class Net {
     domains::DomainSet kept;
     domains::DomainSet holes;  // protected names below entries that stay
   };
-  // What a feed's domains become.
+  // Whether an entry is just a top domain. Asked before entries are merged into a set, where it
+  // would swallow hostile names below it.
+  bool leaves_out(const domains::Domain& entry) const { return is_top(entry.key()); }
+  // What a feed's other domains become.
   Split split(const domains::DomainSet& listed) const;
 
   // `own`: addresses of devices and the like, besides the net's.

@@ -85,6 +85,13 @@ Status read_test_addresses(const settings::Section& section, compile::Settings& 
   return {};
 }
 
+void read_feed_files(const settings::Section& section, Settings& result) {
+  result.net = {.allow_files = section.text_list("allow_files"),
+                .top_domain_files = section.text_list("top_domain_files")};
+  result.geo = {.country_file = section.text("geo_country_file"),
+                .asn_file = section.text("geo_asn_file")};
+}
+
 }  // namespace
 
 Result<Settings> load_settings(const std::string& path) {
@@ -140,10 +147,7 @@ Result<Settings> load_settings(const std::string& path) {
   result.identity = section->text("identity");
   result.version = section->text("version");
   result.cookie_secret_file = section->text("cookie_secret_file");
-  result.net = {.allow_files = section->text_list("allow_files"),
-                .top_domain_files = section->text_list("top_domain_files")};
-  result.geo = {.country_file = section->text("geo_country_file"),
-                .asn_file = section->text("geo_asn_file")};
+  read_feed_files(*section, result);
   result.zones.directory = section->text("zone_directory");
   for (const std::string& text : section->text_list("zones")) {
     auto source = zonefile::parse_source(text);

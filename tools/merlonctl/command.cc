@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of commands and what every command shares.
+// The table of commands.
 #include "tools/merlonctl/command.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <array>
-#include <cstdio>
-#include <iostream>
 
 namespace merlon::merlonctl {
 namespace {
@@ -561,45 +558,6 @@ std::span<const Flag> global_flags() {
 
 std::string Command::name() const {
   return verb.empty() ? std::string(noun) : fmt::format("{} {}", noun, verb);
-}
-
-std::unexpected<Failure> failed(std::string message) {
-  return std::unexpected(Failure{Exit::failed, std::move(message), {}});
-}
-
-std::unexpected<Failure> usage_error(std::string message) {
-  return std::unexpected(Failure{Exit::usage, std::move(message), {}});
-}
-
-void print(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-}
-
-void say(std::string_view text) {
-  std::fflush(stdout);
-  fmt::print(stderr, "{}\n", text);
-}
-
-void print_json(const Json& json) {
-  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-}
-
-Done confirm(const Context& context, const std::string& question) {
-  if (context.call.has("--yes") || context.dry_run) {
-    return {};
-  }
-  if (::isatty(STDIN_FILENO) == 0) {
-    return usage_error(
-        fmt::format("{} There is no terminal to ask on: give --yes to do it", question));
-  }
-  fmt::print(stderr, "{} [y/N] ", question);
-  std::fflush(stderr);
-  std::string line;
-  std::getline(std::cin, line);
-  if (line == "y" || line == "Y" || line == "yes") {
-    return {};
-  }
-  return failed("nothing was changed");
 }
 
 }  // namespace merlon::merlonctl
