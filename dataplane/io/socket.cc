@@ -31,10 +31,11 @@ const sockaddr* generic(const sockaddr_storage& storage) {
   return reinterpret_cast<const sockaddr*>(&storage);
 }
 
+Status share_port(int fd) {
+  return set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
+}
+
 Status configure(int fd, const Endpoint& endpoint) {
-  if (auto done = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT"); !done) {
-    return done;
-  }
   if (endpoint.family() == AF_INET6) {
     if (auto done = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY"); !done) {
       return done;
@@ -113,6 +114,12 @@ bool Endpoint::is_wildcard() const {
   return read_source(&storage, address, port) && address.bits == 0;
 }
 
+bool Endpoint::is_any_port() const {
+  address::Address address;
+  uint16_t port = 0;
+  return read_source(&storage, address, port) && port == 0;
+}
+
 std::string Endpoint::to_text() const {  // tidy: start-up only
   address::Address address;
   uint16_t port = 0;
@@ -130,9 +137,17 @@ Result<UdpSocket> UdpSocket::bind(const Endpoint& endpoint) {
     return fail_errno(fmt::format("UDP socket for {}", endpoint.to_text()), errno);
   }
   UdpSocket socket(fd);
-  if (auto done = configure(fd, endpoint); !done) {
+  // A port that the kernel chooses is shared only once it is ours: with SO_REUSEPORT the kernel
+  // also takes one that another program of this user shares, and would split the queries between
+  // us.
+  const bool any_port = endpoint.is_any_port();
+  auto configured = any_port ? Status{} : share_port(fd);
+  if (configured) {
+    configured = configure(fd, endpoint);
+  }
+  if (!configured) {
     // tidy: start-up only
-    return in(fmt::format("listen on UDP {}", endpoint.to_text()), done.error());
+    return in(fmt::format("listen on UDP {}", endpoint.to_text()), configured.error());
   }
   if (::bind(fd, generic(endpoint.storage), endpoint.size) != 0) {
     const int error_number = errno;
@@ -144,6 +159,12 @@ Result<UdpSocket> UdpSocket::bind(const Endpoint& endpoint) {
     }
     // tidy: start-up only
     return fail_errno(fmt::format("listen on UDP {}{}", endpoint.to_text(), advice), error_number);
+  }
+  if (any_port) {
+    if (auto shared = share_port(fd); !shared) {
+      // tidy: start-up only
+      return in(fmt::format("listen on UDP {}", endpoint.to_text()), shared.error());
+    }
   }
   socket.needs_packet_info_ = endpoint.is_wildcard();
   return socket;

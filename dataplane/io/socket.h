@@ -21,6 +21,7 @@ struct Endpoint {
   static Result<Endpoint> parse(std::string_view text);
   int family() const { return storage.ss_family; }
   bool is_wildcard() const;
+  bool is_any_port() const;     // port 0: the kernel chooses
   std::string to_text() const;  // tidy: start-up only
 };
 
