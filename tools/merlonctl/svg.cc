@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tools/merlonctl/text.h"
+#include "tools/merlonctl/table.h"
 
 namespace merlon::merlonctl {
 namespace {
@@ -22,7 +22,7 @@ constexpr size_t kNameShown = 26;
 
 std::string escaped_text(std::string_view text) {
   std::string out;
-  for (const char c : printable(std::string(text.substr(0, kNameShown)))) {
+  for (const char c : printable(text.substr(0, kNameShown))) {
     switch (c) {
       case '<':
         out += "&lt;";
