@@ -22,14 +22,18 @@ def _control(kind, size):
     raise ValueError("a value of more than 65820 bytes")
 
 
+UINT16, UINT32, UINT64 = 5, 6, 9
+
+
 def encode(value):
-    """One value: texts, numbers below 2**64, lists and maps."""
+    """One value: texts, numbers below 2**32, (type, number), lists and maps."""
     if isinstance(value, str):
         raw = value.encode()
         return _control(2, len(raw)) + raw
-    if isinstance(value, int):
-        raw = value.to_bytes((value.bit_length() + 7) // 8, "big")
-        return _control(6 if len(raw) <= 4 else 9, len(raw)) + raw
+    if isinstance(value, (int, tuple)):
+        kind, number = value if isinstance(value, tuple) else (UINT32, value)
+        raw = number.to_bytes((number.bit_length() + 7) // 8, "big")
+        return _control(kind, len(raw)) + raw
     if isinstance(value, list):
         return _control(11, len(value)) + b"".join(map(encode, value))
     return _control(7, len(value)) + b"".join(
@@ -78,10 +82,11 @@ class Writer:
 
         tree = b"".join(record(left) + record(right) for left, right in self.nodes)
         metadata = encode({
-            "binary_format_major_version": 2, "binary_format_minor_version": 0,
-            "build_epoch": int(time.time()), "database_type": self.kind,
-            "description": {"en": self.kind}, "ip_version": self.version, "languages": ["en"],
-            "node_count": count, "record_size": 32})
+            "binary_format_major_version": (UINT16, 2),
+            "binary_format_minor_version": (UINT16, 0),
+            "build_epoch": (UINT64, int(time.time())), "database_type": self.kind,
+            "description": {"en": self.kind}, "ip_version": (UINT16, self.version),
+            "languages": ["en"], "node_count": count, "record_size": (UINT16, 32)})
         return tree + bytes(16) + bytes(self.data) + b"\xab\xcd\xefMaxMind.com" + metadata
 
 
