@@ -55,7 +55,8 @@ void raise_file_limit() {
 // The state holds the signing key: it belongs to this user alone, but the data plane, which may
 // run as another, reads the snapshots and the public key.
 Status prepare_state(const Settings& settings) {
-  for (const std::string& path : {settings.state_directory, settings.catalogue_path()}) {
+  for (const std::string& path :
+       {settings.state_directory, settings.catalogue_path(), settings.held_path()}) {
     if (auto made = make_directories(path); !made) {
       return made;
     }
@@ -154,7 +155,10 @@ coordinator::Options coordinator_options(const Settings& settings, dnssec::Signe
           .dnssec = &signer,
           .transfers = &transfers,
           .zones = settings.zones,
-          .forwarder = &forwarder};
+          .forwarder = &forwarder,
+          .net = settings.net,
+          .geo = settings.geo,
+          .held_path = settings.held_path()};
 }
 
 Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,

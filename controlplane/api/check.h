@@ -41,8 +41,12 @@ struct CheckReport {
   bool listed = false;                           // at the time that was asked about
   std::vector<store::Observation> observations;  // of it, and of what covers it
   std::vector<CheckSource> sources = {};         // one for each observation
-  std::vector<std::string> lists;            // names that carry it then, as served or as replayed
-  std::string protected_by;                  // the never-block entry that keeps it out, or ""
+  std::vector<std::string> lists;  // names that carry it then, as served or as replayed
+  std::string protected_by;        // the never-block entry that keeps it out, or ""
+  // Of an address, as the databases of places say; "" and 0: not known.
+  std::string country = {};
+  uint32_t asn = 0;
+  std::string organisation = {};
   std::vector<std::string> allowed_by = {};  // feeds, and lists "account/list"
   store::Merged merged = {};                 // of the feeds that block it now
   int64_t at = 0;                            // 0: now

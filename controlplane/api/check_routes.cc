@@ -135,6 +135,9 @@ Json to_json(const CheckReport& report) {
               {"generation", report.generation == 0 ? Json() : Json(report.generation)},
               {"generation_since", time_to_json(report.generation_since)},
               {"protected_by", report.protected_by},
+              {"country", report.country},
+              {"asn", report.asn},
+              {"organisation", report.organisation},
               {"allowed_by", report.allowed_by},
               {"unknown", report.unknown}};
 }

@@ -13,6 +13,8 @@
 #include "controlplane/api/check.h"
 #include "controlplane/api/clients.h"
 #include "controlplane/api/dnssec.h"
+#include "controlplane/api/feed_report.h"
+#include "controlplane/api/safety.h"
 #include "controlplane/api/transfers.h"
 #include "controlplane/store/model.h"
 #include "controlplane/store/own_lists.h"
@@ -177,6 +179,11 @@ class Operations {
   virtual Status add_feed(const store::FeedDefinition& definition) = 0;
   virtual Status remove_feed(const std::string& id) = 0;
   virtual Result<RefreshReport> refresh_feed(const std::string& id) = 0;
+  // Applies the content that is in quarantine, once. Errors: conflict when there is none.
+  virtual Result<RefreshReport> accept_feed(const std::string& id) = 0;
+  virtual Result<FeedSafety> feed_safety(const std::string& id) = 0;
+  // Of these feeds, or of all enabled ones that block. Errors: not_found.
+  virtual Result<FeedsReport> feeds_report(const std::vector<std::string>& ids) = 0;
   // Fetches and reads, and keeps nothing. `format`: "auto" to have it guessed.
   virtual Result<ProbeReport> probe_feed(const std::string& url, const std::string& format) = 0;
 

@@ -210,9 +210,10 @@ constexpr auto kRoutes = std::to_array<Route>({
      [](Operations& operations) { return metrics_text(operations, std::time(nullptr)); }},
 });
 
-// In the order in which they are listed.
+// In the order in which they are listed; the first that fits is taken, so that /v1/feeds/report
+// stands before /v1/feeds/{id}.
 constexpr auto kTables = std::to_array<std::span<const Route> (*)()>(
-    {[]() -> std::span<const Route> { return kRoutes; }, check_routes, device_routes,
+    {safety_routes, []() -> std::span<const Route> { return kRoutes; }, check_routes, device_routes,
      account_routes, dnssec_routes, transfer_routes});
 
 int http_status_of(ErrorCode code) {

@@ -57,6 +57,17 @@ Result<api::BuildReport> Coordinator::build_snapshot() {
 
 Result<api::BuildReport> Coordinator::build_locked() {
   const auto before = slot_.get();
+  {
+    const std::lock_guard lock(net_mutex_);
+    if (net_changed_) {
+      builder_.set_net(net_);
+      net_changed_ = false;
+    }
+    if (geo_changed_) {
+      builder_.set_geo(geo_);
+      geo_changed_ = false;
+    }
+  }
   auto report = build_and_publish();
   if (report) {
     // Also of a generation that it should know: it may have met it damaged, or not met it yet.

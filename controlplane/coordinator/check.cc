@@ -11,7 +11,6 @@
 #include "controlplane/feeds/find_line.h"
 #include "controlplane/policy/lists.h"
 #include "controlplane/policy/policies.h"
-#include "controlplane/policy/protected_set.h"
 #include "controlplane/store/merge.h"
 
 namespace merlon::coordinator {
@@ -287,7 +286,15 @@ Result<api::CheckReport> Coordinator::look_up(const std::string& value, int64_t 
   report.value = asked->text;
   report.kind = asked->address ? "address" : "domain";
   report.at = at;
-  report.protected_by = asked->address ? policy::protected_by(*asked->address) : "";
+  if (asked->address) {
+    report.protected_by = net()->protected_by(*asked->address, own_addresses());
+    enrich::Place place = geo()->place_of(*asked->address);
+    report.country = std::move(place.country);
+    report.asn = place.asn;
+    report.organisation = std::move(place.organisation);
+  } else {
+    report.protected_by = net()->protected_by(report.value);
+  }
   auto observations = asked->address ? store_.observations_of(*asked->address)
                                      : store_.observations_of_domain(report.value);
   if (!observations) {

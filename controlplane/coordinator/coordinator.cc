@@ -43,6 +43,12 @@ Coordinator::~Coordinator() {
 
 Status Coordinator::start() {
   started_ = std::time(nullptr);
+  if (auto loaded = load_net(); !loaded) {
+    return loaded;
+  }
+  if (!options_.geo.empty()) {
+    load_geo();
+  }
   take_over_devices();
   bool build_needed = true;
   tell_certificates();
@@ -55,8 +61,9 @@ Status Coordinator::start() {
       tell_forwarder();
       slot_.set(*snapshot);
       zones_.adopt(**snapshot);
-      build_needed = !catalogue || catalogue->revision != revision ||
-                     !options_.zones.directory.empty() || !options_.zones.sources.empty();
+      build_needed = !catalogue || catalogue->revision != revision || !options_.net.empty() ||
+                     !options_.geo.empty() || !options_.zones.directory.empty() ||
+                     !options_.zones.sources.empty();
     } else {
       spdlog::error("generation {} in force is not served: {}", *current, snapshot.error().message);
     }
@@ -226,6 +233,7 @@ void Coordinator::run_refresher() {
     expire_entries();
     age_out();
     compact_history();
+    watch_net();
     for (const std::string& id : due_feeds()) {
       if (stop_now_) {
         return;
@@ -317,6 +325,8 @@ Status Coordinator::remove_feed(const std::string& id) {
   auto removed = store_.remove_feed(id, std::time(nullptr));
   if (removed) {
     spdlog::info("feed {} removed", id);
+    release(id);
+    remember(id, {});
     feed_changed();
   }
   return removed;

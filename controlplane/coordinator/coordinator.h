@@ -25,7 +25,10 @@
 #include "controlplane/coordinator/operator_zones.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/snapshot_slot.h"
+#include "controlplane/enrich/geo.h"
 #include "controlplane/publish/publisher.h"
+#include "controlplane/safety/guard.h"
+#include "controlplane/safety/net.h"
 #include "controlplane/store/store.h"
 #include "zones/snapshot/snapshot.h"
 
@@ -42,6 +45,10 @@ class Service;
 namespace merlon::forward {
 class Forwarder;
 }
+namespace merlon::feeds {
+struct FetchResult;
+struct ParsedFeed;
+}  // namespace merlon::feeds
 
 namespace merlon::coordinator {
 
@@ -63,6 +70,9 @@ struct Options {
   unsigned fetch_threads = 4;
   zonefile::ZoneSetOptions zones{};         // the operators'
   forward::Forwarder* forwarder = nullptr;  // is told the devices' policies; outlives, as above
+  safety::NetOptions net{};                 // its files are looked at for changes
+  enrich::GeoOptions geo{};                 // likewise
+  std::string held_path{};                  // a folder for quarantined content; "": none is kept
 };
 
 class Coordinator final : public api::Operations {
@@ -89,6 +99,9 @@ class Coordinator final : public api::Operations {
   Status add_feed(const store::FeedDefinition& definition) override;
   Status remove_feed(const std::string& id) override;
   Result<api::RefreshReport> refresh_feed(const std::string& id) override;
+  Result<api::RefreshReport> accept_feed(const std::string& id) override;
+  Result<api::FeedSafety> feed_safety(const std::string& id) override;
+  Result<api::FeedsReport> feeds_report(const std::vector<std::string>& ids) override;
   Result<api::ProbeReport> probe_feed(const std::string& url, const std::string& format) override;
   Result<std::vector<api::ListInfo>> lists() override;
   Result<api::ListInfo> list(const std::string& name) override;
@@ -148,6 +161,11 @@ class Coordinator final : public api::Operations {
   Result<api::Transfers> transfers() override;
 
  private:
+  // What the guard thinks of new content.
+  struct Judged {
+    std::string doubt{};  // "": none
+    safety::Memory memory{};
+  };
   // What was built from what: kept per generation beside the snapshots.
   struct Catalogue {
     uint64_t revision = 0;  // of the store
@@ -183,7 +201,24 @@ class Coordinator final : public api::Operations {
   Result<api::RefreshReport> refresh_locked(const store::FeedRecord& record);
   void refresh_if_due(const std::string& id);
   Result<api::RefreshReport> apply(api::RefreshReport report, const feeds::ParsedFeed& parsed,
-                                   int64_t now);
+                                   int64_t now, const Judged& judged);
+  void keep_lines(const std::string& id, Bytes content);
+  // Compares content with what the feed sent before.
+  Judged judge(const store::FeedRecord& record, Bytes body, const feeds::ParsedFeed& parsed);
+  // Quarantined content is kept for somebody to accept.
+  void hold(const std::string& id, const feeds::FetchResult& fetched, const std::string& reason);
+  void release(const std::string& id);  // what is held of the feed is of no use any more
+  Result<std::vector<std::string>> feeds_to_report(const std::vector<std::string>& wanted) const;
+  safety::Memory memory_of(const std::string& id) const;
+  void remember(const std::string& id, const safety::Memory& memory);
+  std::string held_file(const std::string& id) const;
+  std::string other_feed_with(uint64_t set_hash, const store::FeedDefinition& definition) const;
+  std::vector<safety::Protected> own_addresses() const;  // of all devices
+  std::shared_ptr<const safety::Net> net() const;
+  Status load_net();
+  void watch_net();  // takes over files that changed
+  void load_geo();   // trouble is logged: what was known stays
+  std::shared_ptr<const enrich::Geo> geo() const;
   void run_builder();
   bool build_if_stale();  // false: the build failed
   void run_refresher();
@@ -251,6 +286,15 @@ class Coordinator final : public api::Operations {
   uint64_t refreshes_ = 0;
   uint64_t refresh_failures_ = 0;
   std::map<std::string, std::unique_ptr<std::mutex>> feed_mutexes_;
+
+  mutable std::mutex net_mutex_;  // the members up to the next mutex
+  std::shared_ptr<const safety::Net> net_ = std::make_shared<const safety::Net>();
+  std::string net_stamp_;  // of its files
+  bool net_changed_ = false;
+  std::shared_ptr<const enrich::Geo> geo_ = std::make_shared<const enrich::Geo>();
+  std::string geo_stamp_;
+  bool geo_changed_ = false;
+  int64_t net_looked_ = 0;
 
   std::mutex wake_mutex_;
   std::condition_variable wake_;

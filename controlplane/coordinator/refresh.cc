@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "controlplane/coordinator/coordinator.h"
+#include "controlplane/coordinator/refresh.h"
 #include "controlplane/feeds/fetch.h"
 #include "controlplane/feeds/parse.h"
 #include "controlplane/feeds/probe.h"
@@ -16,6 +17,8 @@ namespace {
 using store::FeedHealth;
 using store::FeedState;
 
+}  // namespace
+
 // What the parser found, as state. Counts of the set are the store's business.
 void describe(const feeds::ParsedFeed& parsed, FeedState& state) {
   state.format = parsed.declaration;
@@ -24,8 +27,6 @@ void describe(const feeds::ParsedFeed& parsed, FeedState& state) {
   state.rejected_by_reason = parsed.rejected_by_reason;
   state.rejected_examples = parsed.rejected_examples;
 }
-
-}  // namespace
 
 Result<api::RefreshReport> Coordinator::refresh_feed(const std::string& id) {
   if (const auto known = store_.feed(id); !known) {  // no mutex for whatever name somebody sends
@@ -83,6 +84,7 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
     return keep_last_good(FeedHealth::failed, fetched.error().message);
   }
   if (fetched->outcome == feeds::FetchResult::Outcome::not_modified) {
+    release(id);
     report.not_modified = true;
     state.health = FeedHealth::good;
     state.reason.clear();
@@ -97,16 +99,20 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
                                         definition.size_max_bytes);
   if (!parsed) {
     // The validators of a copy that was not believed are not kept: it is fetched again.
+    hold(id, *fetched, parsed.error().message);
     return keep_last_good(FeedHealth::quarantined, parsed.error().message);
+  }
+  const Judged judged = judge(record, fetched->body, *parsed);
+  if (!judged.doubt.empty()) {
+    hold(id, *fetched, judged.doubt);
+    return keep_last_good(FeedHealth::quarantined, judged.doubt);
   }
   describe(*parsed, state);
   state.etag = fetched->etag;
   state.last_modified = fetched->last_modified;
-  auto applied = apply(std::move(report), *parsed, now);
+  auto applied = apply(std::move(report), *parsed, now, judged);
   if (applied) {
-    if (auto kept = store_.keep_content(id, as_text(fetched->body)); !kept) {
-      spdlog::warn("feed {}: its lines will not be shown: {}", id, kept.error().message);
-    }
+    keep_lines(id, fetched->body);
   }
   return applied;
 }
@@ -142,13 +148,23 @@ Result<api::ProbeReport> Coordinator::probe_feed(const std::string& url,
   return report;
 }
 
+// For check(), which shows the line of an entry.
+void Coordinator::keep_lines(const std::string& id, Bytes content) {
+  if (auto kept = store_.keep_content(id, as_text(content)); !kept) {
+    spdlog::warn("feed {}: its lines will not be shown: {}", id, kept.error().message);
+  }
+}
+
 // The content is believed: the set in force becomes what it names and what lingers.
 Result<api::RefreshReport> Coordinator::apply(api::RefreshReport report,
-                                              const feeds::ParsedFeed& parsed, int64_t now) {
+                                              const feeds::ParsedFeed& parsed, int64_t now,
+                                              const Judged& judged) {
   FeedState& state = report.state;
+  safety::Memory memory = judged.memory;
   state.health = FeedHealth::good;
   state.reason.clear();
   state.last_good = now;
+  const FeedState before = state;
   state.last_changed = state.last_changed == 0 ? now : state.last_changed;
   const auto summary =
       store_.apply(report.feed, parsed.set, state, now,
@@ -156,6 +172,12 @@ Result<api::RefreshReport> Coordinator::apply(api::RefreshReport report,
   if (!summary) {
     return std::unexpected(summary.error());
   }
+  if (before.last_changed == 0 || summary->added + summary->removed != 0) {
+    safety::note_change(before, now, memory);
+  }
+  release(report.feed);
+  memory.held.reset();
+  remember(report.feed, memory);
   report.added = summary->added;
   report.removed = summary->removed;
   if (const auto stored = store_.feed(report.feed)) {

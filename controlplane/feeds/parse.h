@@ -106,12 +106,16 @@ struct Declaration;
 Result<ParsedFeed> parse(Bytes content, const Declaration& declaration);
 Result<ParsedFeed> parse(Bytes content, Format format);
 
+// accepted: somebody has looked at it, so any readable entry will do.
+enum class Belief : uint8_t { guarded, accepted };
+
 // `format` is a declaration ("csv; column=3") or "auto". Unpacks and decodes (decode.h) first.
 // "auto" never takes the hosts of URLs, nor names out of prose: only a definition can say so.
 // Errors: invalid_argument (unknown format or option; content that is not believable) and
 // unsupported (content that is none of the formats, an archive that is cut off).
 Result<ParsedFeed> parse_feed(Bytes content, std::string_view format,
-                              uint64_t size_max_bytes = kContentSizeMax);
+                              uint64_t size_max_bytes = kContentSizeMax,
+                              Belief belief = Belief::guarded);
 
 // Fit for a log line or a page: at most size_max bytes, everything but printable ASCII replaced
 // by '?'.

@@ -56,6 +56,14 @@ constexpr settings::Option kOptions[] = {
      "answer to version.bind over TCP, at most 64 bytes; empty: refused"},
     {"cookie_secret_file", Kind::text, "\"\"", 0, 0,
      "the data plane's file of cookie secrets; empty: no cookies over TCP"},
+    {"allow_files", Kind::text_list, "[]", 0, 0,
+     "files of addresses, prefixes, ranges and domains that no list may carry, one a line"},
+    {"top_domain_files", Kind::text_list, "[]", 0, 0,
+     "files of popular domains (\"name\" or \"rank,name\" a line) that feeds cannot block"},
+    {"geo_country_file", Kind::text, "\"\"", 0, 0,
+     "an MMDB of countries (tools/get-geo brings one), for targets and check; empty: none"},
+    {"geo_asn_file", Kind::text, "\"\"", 0, 0,
+     "an MMDB of autonomous systems, likewise; both are looked at for changes"},
     {"zone_directory", Kind::text, "\"\"", 0, 0,
      "a folder of zone files, each <apex>.zone, served as they are; empty: none"},
     {"zones", Kind::text_list, "[]", 0, 0,
@@ -75,6 +83,13 @@ Status read_test_addresses(const settings::Section& section, compile::Settings& 
   out.test_address4 = static_cast<address::Bits4>(v4->bits);
   out.test_address6 = v6->bits;
   return {};
+}
+
+void read_feed_files(const settings::Section& section, Settings& result) {
+  result.net = {.allow_files = section.text_list("allow_files"),
+                .top_domain_files = section.text_list("top_domain_files")};
+  result.geo = {.country_file = section.text("geo_country_file"),
+                .asn_file = section.text("geo_asn_file")};
 }
 
 }  // namespace
@@ -132,6 +147,7 @@ Result<Settings> load_settings(const std::string& path) {
   result.identity = section->text("identity");
   result.version = section->text("version");
   result.cookie_secret_file = section->text("cookie_secret_file");
+  read_feed_files(*section, result);
   result.zones.directory = section->text("zone_directory");
   for (const std::string& text : section->text_list("zones")) {
     auto source = zonefile::parse_source(text);

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "controlplane/compile/compile.h"
+#include "controlplane/enrich/geo.h"
+#include "controlplane/safety/net.h"
 #include "controlplane/zonefile/zone_set.h"
 #include "zones/base/error.h"
 
@@ -33,10 +35,13 @@ struct Settings {
   std::string cookie_secret_file;  // the data plane's; empty: no cookies over TCP
 
   zonefile::ZoneSetOptions zones;  // the operators'
+  safety::NetOptions net;
+  enrich::GeoOptions geo;
 
   std::string store_path() const { return state_directory + "/store"; }
   std::string snapshot_path() const { return state_directory + "/snapshots"; }
   std::string catalogue_path() const { return state_directory + "/catalogue"; }
+  std::string held_path() const { return state_directory + "/held"; }
   std::string zone_log_path() const { return state_directory + "/zones.log"; }
   std::string journal_path() const { return state_directory + "/journal"; }
   std::string signing_key_path() const { return state_directory + "/manifest.key"; }

@@ -199,6 +199,11 @@ struct Target {
   uint8_t severity_min = 0;             // 0..5
   uint8_t confidence_min = 0;           // 0..100
   Action action = Action::nxdomain;     // DNS policies only
+  // Of what those feeds list, addresses in any of these countries (ISO 3166, upper case) and any of
+  // these autonomous systems; empty: anywhere. Domains are nowhere: a target that names a place
+  // takes none.
+  std::vector<std::string> countries = {};
+  std::vector<uint32_t> asns = {};
   bool operator==(const Target&) const = default;
 };
 

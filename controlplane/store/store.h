@@ -114,6 +114,10 @@ class Store {
   // unsupported (written by a newer program), not_found (no backup), corruption, io.
   static Result<BackupInfo> restore(const std::string& directory, const std::string& path);
 
+  // A text that others keep about a feed, one per kind; "" takes it away. It outlives the feed.
+  Status set_note(std::string_view kind, const std::string& id, std::string_view text);
+  Result<std::string> note(std::string_view kind, const std::string& id) const;  // "": none
+
   // Every observation of a prefix that covers the address (any length), or of exactly the domain or
   // one of its parents, listed ones first.
   Result<std::vector<Observation>> observations_of(const address::Address& address) const;

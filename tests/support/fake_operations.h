@@ -47,6 +47,9 @@ class FakeOperations : public api::Operations {
   Status add_feed(const store::FeedDefinition& definition) override;
   Status remove_feed(const std::string& id) override;
   Result<api::RefreshReport> refresh_feed(const std::string& id) override;
+  Result<api::RefreshReport> accept_feed(const std::string& id) override;
+  Result<api::FeedSafety> feed_safety(const std::string& id) override;
+  Result<api::FeedsReport> feeds_report(const std::vector<std::string>& ids) override;
   Result<api::ProbeReport> probe_feed(const std::string& url, const std::string& format) override;
   Result<std::vector<api::ListInfo>> lists() override;
   Result<api::ListInfo> list(const std::string& name) override;

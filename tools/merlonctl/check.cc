@@ -117,6 +117,16 @@ void print_observations(const Context& context, const Json& observations) {
   }
 }
 
+std::string place_text(const Json& check) {
+  const auto asn = check.at("asn").get<uint64_t>();
+  std::string place = check.at("country").get<std::string>();
+  if (asn != 0) {
+    place += fmt::format("{}AS{} {}", place.empty() ? "" : ", ", asn,
+                         check.at("organisation").get<std::string>());
+  }
+  return printable(place);
+}
+
 void print_check(const Context& context, const Json& check) {
   const std::string protected_by = check.at("protected_by").get<std::string>();
   const std::string lists = joined(check.at("lists"), ", ");
@@ -124,6 +134,9 @@ void print_check(const Context& context, const Json& check) {
   std::vector<std::pair<std::string, std::string>> rows{
       {check.at("kind").get<std::string>(), check.at("value").get<std::string>()},
       {"verdict", verdict(check)}};
+  if (const std::string place = place_text(check); !place.empty()) {
+    rows.emplace_back("place", place);
+  }
   if (!check.at("at").is_null()) {
     rows.emplace_back("at", day_text(check.at("at")));
   }

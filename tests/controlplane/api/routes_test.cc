@@ -84,6 +84,36 @@ TEST_F(ApiRoutes, FeedIsAddedListedShownRefreshedAndRemoved) {
   EXPECT_EQ(good("GET", "/v1/feeds")["feeds"], Json::array());
 }
 
+TEST_F(ApiRoutes, SafetyOfAFeedSaysWhatWasTakenOutAndAcceptTakesWhatIsHeld) {
+  const std::string path = ::testing::TempDir() + "merlon-routes-held.txt";
+  std::ofstream(path) << "127.0.0.1\n?\n?\n";
+  good("POST", "/v1/feeds", Json{{"id", "held"}, {"url", "file://" + path}}.dump(), 201);
+  good("POST", "/v1/feeds/held/refresh");
+  const Json safety = good("GET", "/v1/feeds/held/safety")["safety"];
+  EXPECT_EQ(safety["held"]["reason"], "more than half of it is unreadable");
+  EXPECT_EQ(safety["quarantine_count"], 1);
+  EXPECT_EQ(good("POST", "/v1/feeds/held/accept")["refresh"]["state"]["health"], "good");
+  EXPECT_EQ(bad("POST", "/v1/feeds/held/accept", 409)["code"], "conflict");
+  EXPECT_EQ(bad("POST", "/v1/feeds/none/accept", 404)["code"], "not_found");
+  const Json after = good("GET", "/v1/feeds/held/safety")["safety"];
+  EXPECT_TRUE(after["held"].is_null());
+  EXPECT_EQ(after["trust"], 70);
+  EXPECT_EQ(after["taken_out_examples"],
+            Json::parse(R"([{"entry":"127.0.0.1","protected_by":"127.0.0.0/8",
+                             "why":"loopback, RFC 1122"}])"));
+}
+
+TEST_F(ApiRoutes, FeedsReportComparesTheFeedsThatAreNamed) {
+  for (const char* id : {"one", "two"}) {
+    good("POST", "/v1/feeds", feed_body(id), 201);
+    good("POST", std::string("/v1/feeds/") + id + "/refresh");
+  }
+  const Json report = good("GET", "/v1/feeds/report?feeds=one%2Ctwo")["report"];
+  EXPECT_EQ(report["feeds"][1]["feed"], "two");
+  EXPECT_EQ(report["shared"], Json::parse("[[4,4],[4,4]]"));
+  EXPECT_EQ(bad("GET", "/v1/feeds/report?feeds=none", 404)["code"], "not_found");
+}
+
 TEST_F(ApiRoutes, FeedErrorsHaveTheirCodes) {
   good("POST", "/v1/feeds", feed_body("one"), 201);
   EXPECT_EQ(bad("POST", "/v1/feeds", 409, feed_body("one"))["code"], "conflict");
