@@ -12,6 +12,8 @@ import merlon_peers as peers
 class Unbound(peers.Peers):
     programs = ("unbound", "openssl")
     host = "127.0.0.7"
+    # Over TCP it takes the address that the route has, whatever outgoing-interface says.
+    source = "127.0.0.1,127.0.0.7"
 
     def control_settings(self):
         self.cert, key = self.folder / "cert.pem", self.folder / "key.pem"
@@ -55,13 +57,13 @@ remote-control:
         return self.start_peer(name, ["unbound", "-d", "-c", config])
 
     def test_in_clear_by_its_source(self):
-        self.port = self.add_device("ub", self.host, key=False)
+        self.port = self.add_device("ub", self.source, key=False)
         self.start_unbound(self.config("ub", "unbound"))
         self.check_actions()
         self.check_change("ub", 10)
 
     def test_over_tls(self):
-        self.port = self.add_device("ub", self.host, key=False)
+        self.port = self.add_device("ub", self.source, key=False)
         text = self.config("ub", "unbound", "--tls", "localhost")
         # Its SOA probe goes in clear, to port 53 whatever the port of the transfer is.
         text = text.replace(f"127.0.0.1@{self.m.port}#", f"127.0.0.1@{self.dot}#")
@@ -70,7 +72,7 @@ remote-control:
         self.check_change("ub", 10, kind=None)
 
     def test_over_https_with_a_token(self):
-        self.port = self.add_device("ub", self.host)
+        self.port = self.add_device("ub", self.source)
         done = self.m.ctl("device", "config", "ub", "--for", "unbound", "--address", "127.0.0.1",
                           expect=e2e.FAILED)  # it has a key, and Unbound cannot sign
         self.assertIn("--tsig off", done.stderr)
@@ -81,14 +83,15 @@ remote-control:
         self.check_actions()
         self.check_change("ub", 10, kind="file")
 
-    def test_wrong_source_and_token_get_nothing(self):
-        self.port = self.add_device("ub", self.host, key=False)
-        self.add_device("theirs", "127.0.0.6", account="zeta", key=False)
+    def test_wrong_source_account_and_token_get_nothing(self):
+        self.port = self.add_device("ub", "127.0.0.77", key=False)
         text = self.config("ub", "unbound")
         web = self.config("ub", "unbound", "--https", f"127.0.0.1:{self.https}")
-        for name, host, said in (("stranger", "127.0.0.9", text), ("other", "127.0.0.6", text),
-                                 ("token", self.host, web.replace("/TOKEN/", "/wrong/"))):
-            self.host = host
+        for name, said in (("stranger", text), ("token", web.replace("/TOKEN/", "/wrong/")),
+                           ("other", text)):
+            if name == "other":
+                self.add_device("theirs", self.source, account="zeta", key=False)
+                self.m.build()
             process = self.start_unbound(said, name)
             e2e.wait_until("up", lambda: self.says(peers.PLAIN, "free"), 10)
             e2e.time.sleep(1)

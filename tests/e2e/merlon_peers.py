@@ -76,18 +76,19 @@ zone:
     zonefile-sync: -1
 """)
         self.start_peer("upstream", ["knotd", "-c", folder / "knot.conf"])
-        e2e.wait_until("upstream", lambda: PLAIN in self.dig("x", port=self.upstream, host="127.0.0.1"))
+        e2e.wait_until("upstream", lambda: PLAIN in self.dig("x", port=self.upstream,
+                                                             host="127.0.0.1"))
 
     def start_peer(self, name, words, **options):
         process = e2e.Process(self.folder / f"{name}.log", words, **options)
         self.addCleanup(lambda: process.running() and process.end())
         return process
 
-    def add_device(self, name, host, account="acme", key=True):
-        """A device at `host` that is told of changes at a port of its own, which is returned."""
+    def add_device(self, name, source, account="acme", key=True):
+        """A device at `source` that is told of changes at a port of its own, which is returned."""
         port = e2e.free_port()
         self.m.ctl("device", "add", name, "--account", account, "--tier", "advanced", "--source",
-                   host, "--notify", f"{host}:{port}", *(["--tsig", "hmac-sha256"] if key else []))
+                   source, "--notify", f"{self.host}:{port}", *(["--tsig", "hmac-sha256"] if key else []))
         return port
 
     def config(self, device, server, *flags):
