@@ -110,7 +110,9 @@ std::string unbound(const Facts& f) {
     text += "  tls-cert-bundle: \"/etc/ssl/certs/ca-certificates.crt\"\n";
   }
   if (!f.https.empty()) {
-    text += "# TOKEN stands for the device's: merlonctl device set NAME --token new\n";
+    text +=
+        "# TOKEN stands for the device's: merlonctl device set NAME --token new\n"
+        "# Unbound takes no signed NOTIFY: a device with a key has changes after 15 minutes\n";
   } else {
     text +=
         "# It transfers without a key: the device's source addresses are what it is known by.\n";
