@@ -53,7 +53,8 @@ class Named(peers.Peers):
             self.source = host
             process = self.start_named(said, name)
             e2e.wait_until("refused", lambda: any(
-                word in process.text() for word in ("tsig indicates error", "REFUSED", "expected a TSIG")), 15)
+                word in process.text() for word in
+                ("tsig indicates error", "REFUSED", "expected a TSIG")), 15)
             self.assertIn(peers.PLAIN, self.dig("nx"), name)
             self.assertNotIn("Transfer status: success", process.text(), name)
             process.end()

@@ -88,7 +88,8 @@ zone:
         """A device at `source` that is told of changes at a port of its own, which is returned."""
         port = e2e.free_port()
         self.m.ctl("device", "add", name, "--account", account, "--tier", "advanced", "--source",
-                   source, "--notify", f"{self.host}:{port}", *(["--tsig", "hmac-sha256"] if key else []))
+                   source, "--notify", f"{self.host}:{port}",
+                   *(["--tsig", "hmac-sha256"] if key else []))
         return port
 
     def config(self, device, server, *flags):
