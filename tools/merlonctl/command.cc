@@ -72,7 +72,9 @@ constexpr auto kDeviceAddFlags = std::to_array<Flag>({
 });
 constexpr auto kDeviceConfigFlags = std::to_array<Flag>({
     {"--for", "SERVER", "named, knot, nsd, unbound or pdns"},
-    {"--address", "ADDRESS", "where it reaches this service"},
+    {"--address", "ADDRESS", "where it reaches this service: 192.0.2.53 or 192.0.2.53:5353"},
+    {"--tls", "NAME", "unbound: transfers over TLS, with the name in our certificate"},
+    {"--https", "HOST", "unbound: files over HTTPS from HOST or HOST:PORT, with a token"},
 });
 constexpr auto kDeviceSetFlags = std::to_array<Flag>({
     {"--source", "PREFIX,..", "addresses or prefixes that it asks from"},
