@@ -58,14 +58,14 @@ Result<api::BuildReport> Coordinator::build_snapshot() {
 Result<api::BuildReport> Coordinator::build_locked() {
   const auto before = slot_.get();
   {
-    const std::lock_guard lock(net_mutex_);
-    if (net_changed_) {
-      builder_.set_net(net_);
-      net_changed_ = false;
+    const std::lock_guard lock(watched_.mutex);
+    if (watched_.net_changed) {
+      builder_.set_net(watched_.net);
+      watched_.net_changed = false;
     }
-    if (geo_changed_) {
-      builder_.set_geo(geo_);
-      geo_changed_ = false;
+    if (watched_.geo_changed) {
+      builder_.set_geo(watched_.geo);
+      watched_.geo_changed = false;
     }
   }
   auto report = build_and_publish();

@@ -23,12 +23,10 @@
 #include "controlplane/compile/compile.h"
 #include "controlplane/coordinator/builder.h"
 #include "controlplane/coordinator/operator_zones.h"
+#include "controlplane/coordinator/watched.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/snapshot_slot.h"
-#include "controlplane/enrich/geo.h"
 #include "controlplane/publish/publisher.h"
-#include "controlplane/safety/guard.h"
-#include "controlplane/safety/net.h"
 #include "controlplane/store/store.h"
 #include "zones/snapshot/snapshot.h"
 
@@ -161,11 +159,6 @@ class Coordinator final : public api::Operations {
   Result<api::Transfers> transfers() override;
 
  private:
-  // What the guard thinks of new content.
-  struct Judged {
-    std::string doubt{};  // "": none
-    safety::Memory memory{};
-  };
   // What was built from what: kept per generation beside the snapshots.
   struct Catalogue {
     uint64_t revision = 0;  // of the store
@@ -287,14 +280,7 @@ class Coordinator final : public api::Operations {
   uint64_t refresh_failures_ = 0;
   std::map<std::string, std::unique_ptr<std::mutex>> feed_mutexes_;
 
-  mutable std::mutex net_mutex_;  // the members up to the next mutex
-  std::shared_ptr<const safety::Net> net_ = std::make_shared<const safety::Net>();
-  std::string net_stamp_;  // of its files
-  bool net_changed_ = false;
-  std::shared_ptr<const enrich::Geo> geo_ = std::make_shared<const enrich::Geo>();
-  std::string geo_stamp_;
-  bool geo_changed_ = false;
-  int64_t net_looked_ = 0;
+  mutable Watched watched_;
 
   std::mutex wake_mutex_;
   std::condition_variable wake_;

@@ -47,13 +47,13 @@ std::string stamp_of(const enrich::GeoOptions& options) {
 }  // namespace
 
 std::shared_ptr<const safety::Net> Coordinator::net() const {
-  const std::lock_guard lock(net_mutex_);
-  return net_;
+  const std::lock_guard lock(watched_.mutex);
+  return watched_.net;
 }
 
 std::shared_ptr<const enrich::Geo> Coordinator::geo() const {
-  const std::lock_guard lock(net_mutex_);
-  return geo_;
+  const std::lock_guard lock(watched_.mutex);
+  return watched_.geo;
 }
 
 Status Coordinator::load_net() {
@@ -62,28 +62,28 @@ Status Coordinator::load_net() {
   }
   const std::string stamp = stamp_of(options_.net);
   auto loaded = safety::Net::load(options_.net);
-  const std::lock_guard lock(net_mutex_);
-  net_stamp_ = stamp;
+  const std::lock_guard lock(watched_.mutex);
+  watched_.net_stamp = stamp;
   if (!loaded) {
     return in("safety net", loaded.error());
   }
-  net_ = std::make_shared<const safety::Net>(std::move(*loaded));
-  net_changed_ = true;
+  watched_.net = std::make_shared<const safety::Net>(std::move(*loaded));
+  watched_.net_changed = true;
   return {};
 }
 
 void Coordinator::load_geo() {
   const std::string stamp = stamp_of(options_.geo);
   auto loaded = enrich::Geo::load(options_.geo);
-  const std::lock_guard lock(net_mutex_);
-  geo_stamp_ = stamp;
+  const std::lock_guard lock(watched_.mutex);
+  watched_.geo_stamp = stamp;
   if (!loaded) {
     spdlog::error("places of addresses: {}; tools/get-geo brings a database",
                   loaded.error().message);
     return;
   }
-  geo_ = std::make_shared<const enrich::Geo>(std::move(*loaded));
-  geo_changed_ = true;
+  watched_.geo = std::make_shared<const enrich::Geo>(std::move(*loaded));
+  watched_.geo_changed = true;
 }
 
 // Takes over files that changed.
@@ -94,14 +94,14 @@ void Coordinator::watch_net() {
   bool net_differs = false;
   bool geo_differs = false;
   {
-    const std::lock_guard lock(net_mutex_);
+    const std::lock_guard lock(watched_.mutex);
     const int64_t now = std::time(nullptr);
-    if (now - net_looked_ < kLookEveryS && now >= net_looked_) {
+    if (now - watched_.net_looked < kLookEveryS && now >= watched_.net_looked) {
       return;
     }
-    net_looked_ = now;
-    net_differs = !options_.net.empty() && stamp_of(options_.net) != net_stamp_;
-    geo_differs = !options_.geo.empty() && stamp_of(options_.geo) != geo_stamp_;
+    watched_.net_looked = now;
+    net_differs = !options_.net.empty() && stamp_of(options_.net) != watched_.net_stamp;
+    geo_differs = !options_.geo.empty() && stamp_of(options_.geo) != watched_.geo_stamp;
   }
   if (net_differs) {
     if (auto loaded = load_net(); !loaded) {
@@ -179,8 +179,8 @@ std::string Coordinator::other_feed_with(uint64_t set_hash,
   return "";
 }
 
-Coordinator::Judged Coordinator::judge(const store::FeedRecord& record, Bytes body,
-                                       const feeds::ParsedFeed& parsed) {
+Judged Coordinator::judge(const store::FeedRecord& record, Bytes body,
+                          const feeds::ParsedFeed& parsed) {
   Judged judged{.memory = memory_of(record.definition.id)};
   safety::Candidate candidate{
       .definition = record.definition,
