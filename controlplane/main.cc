@@ -115,6 +115,8 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
                  .client_ca_file = settings.tls_client_ca_file,
                  .report = [](const std::string& what) { spdlog::warn("{}", what); }};
   options.threads = settings.dns_thread_count;
+  options.connections_max = settings.dns_connections;
+  options.connections_per_source_max = settings.dns_connections_per_source;
   options.identity = answer::Identity(settings.identity, settings.version);
   options.services = services;
   if (!settings.cookie_secret_file.empty()) {

@@ -31,6 +31,10 @@ constexpr settings::Option kOptions[] = {
     {"tls_client_ca_file", Kind::text, "\"\"", 0, 0,
      "PEM, who may have issued clients' certificates; empty: anybody, the device names its own"},
     {"dns_threads", Kind::number, "1", 1, 256, "threads that serve DNS over TCP"},
+    {"dns_connections", Kind::number, "16384", 1, 1'000'000,
+     "TCP connections open at once, in all; as many descriptors are needed"},
+    {"dns_connections_per_source", Kind::number, "512", 1, 1'000'000,
+     "of those from one IPv4 address or IPv6 /64"},
     {"ttl_s", Kind::number, "900", 1, 86400, "TTL of list records in seconds"},
     {"negative_ttl_s", Kind::number, "60", 1, 86400, "TTL of negative answers in seconds"},
     {"addresses4_per_name", Kind::number, "4000", 1, 4000, "A records under one name"},
@@ -92,6 +96,13 @@ void read_feed_files(const settings::Section& section, Settings& result) {
                 .asn_file = section.text("geo_asn_file")};
 }
 
+void read_dns_limits(const settings::Section& section, Settings& out) {
+  out.dns_thread_count = static_cast<unsigned>(section.number("dns_threads"));
+  out.dns_connections = static_cast<size_t>(section.number("dns_connections"));
+  out.dns_connections_per_source =
+      static_cast<size_t>(section.number("dns_connections_per_source"));
+}
+
 }  // namespace
 
 Result<Settings> load_settings(const std::string& path) {
@@ -134,7 +145,7 @@ Result<Settings> load_settings(const std::string& path) {
     return fail(ErrorCode::invalid_argument,
                 "{}: dot_listen needs tls_certificate_file and tls_key_file", path);
   }
-  result.dns_thread_count = static_cast<unsigned>(section->number("dns_threads"));
+  read_dns_limits(*section, result);
   result.https_listen = section->text_list("https_listen");
   result.api_token_file = section->text("api_token_file");
   if (!result.https_listen.empty() &&

@@ -26,6 +26,8 @@ struct Settings {
   std::string tls_key_file;
   std::string tls_client_ca_file;  // empty: any client certificate proves its key
   unsigned dns_thread_count = 1;
+  size_t dns_connections = 16'384;  // open over TCP at once
+  size_t dns_connections_per_source = 512;
   std::vector<std::string> https_listen;
   std::string api_token_file;  // empty: no REST API over HTTPS
   size_t generations_kept = 32;
