@@ -52,8 +52,6 @@ Json to_json(const store::FeedDefinition& definition) {
               {"provider", definition.provider},
               {"licence", definition.licence},
               {"homepage", definition.homepage},
-              {"credentials", definition.credentials},
-              {"private_hosts", definition.private_hosts},
               {"ageing", definition.ageing},
               {"copies", definition.copies}};
 }

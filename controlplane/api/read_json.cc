@@ -200,9 +200,6 @@ constexpr auto kFeedFields = std::to_array<Field<FeedDefinition>>({
     {"provider", Need::optional, MERLON_READ(FeedDefinition, read_text(v, out.provider))},
     {"licence", Need::optional, MERLON_READ(FeedDefinition, read_text(v, out.licence))},
     {"homepage", Need::optional, MERLON_READ(FeedDefinition, read_text(v, out.homepage))},
-    {"credentials", Need::optional, MERLON_READ(FeedDefinition, read_text(v, out.credentials))},
-    {"private_hosts", Need::optional,
-     MERLON_READ(FeedDefinition, read_switch(v, out.private_hosts))},
     {"ageing", Need::optional, MERLON_READ(FeedDefinition, read_required_text(v, out.ageing))},
     {"copies", Need::optional, MERLON_READ(FeedDefinition, read_texts(v, out.copies))},
 });

@@ -55,8 +55,6 @@ json to_json(const FeedDefinition& d) {
               {"provider", d.provider},
               {"licence", d.licence},
               {"homepage", d.homepage},
-              {"credentials", d.credentials},
-              {"private_hosts", d.private_hosts},
               {"ageing", d.ageing},
               {"copies", d.copies}};
 }
@@ -81,8 +79,6 @@ FeedDefinition definition_from(const json& j) {
   d.provider = j.value("provider", d.provider);
   d.licence = j.value("licence", d.licence);
   d.homepage = j.value("homepage", d.homepage);
-  d.credentials = j.value("credentials", d.credentials);
-  d.private_hosts = j.value("private_hosts", d.private_hosts);
   d.ageing = j.value("ageing", d.ageing);
   d.copies = j.value("copies", d.copies);
   return d;

@@ -40,9 +40,6 @@ struct FeedDefinition {
   std::string provider = {};
   std::string licence = {};
   std::string homepage = {};
-  // How we show who we are, as one line: feeds/credentials.h. Secrets themselves are in files.
-  std::string credentials = {};
-  bool private_hosts = false;  // its URL may lead to private, loopback and link-local addresses
   // When what it no longer names, or named long ago, stops counting: store/ageing.h.
   std::string ageing = "sudden_death";
   // Feeds that it takes its entries from: what both list has been said once.

@@ -203,8 +203,8 @@ Status check_definition(const FeedDefinition& definition) {
   if (definition.format.empty() || definition.format.size() > kDeclarationSizeMax) {
     return fail(ErrorCode::invalid_argument, "format is empty or too long; \"auto\" is good");
   }
-  for (const std::string* text : {&definition.provider, &definition.licence, &definition.homepage,
-                                  &definition.credentials, &definition.ageing}) {
+  for (const std::string* text :
+       {&definition.provider, &definition.licence, &definition.homepage, &definition.ageing}) {
     if (text->size() > kDeclarationSizeMax) {
       return fail(ErrorCode::invalid_argument, "\"{:.40}...\" is longer than {} bytes", *text,
                   kDeclarationSizeMax);

@@ -44,8 +44,6 @@ constexpr auto kFeedAddFlags = std::to_array<Flag>({
     {"--provider", "TEXT", "who publishes it"},
     {"--licence", "TEXT", "under what terms"},
     {"--homepage", "URL", "where its publisher tells of it"},
-    {"--credentials", "TEXT", "how we show who we are; secrets are in files"},
-    {"--private-hosts", "", "its URL may lead to private and loopback addresses"},
     {"--ageing", "RULE", "when its entries stop counting (default: sudden_death)"},
     {"--copies", "FEED,..", "feeds that it takes its entries from"},
 });

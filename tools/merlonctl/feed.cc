@@ -37,8 +37,7 @@ Outcome<Json> definition_of(const Invocation& call) {
   static constexpr std::pair<std::string_view, std::string_view> kTexts[] = {
       {"--title", "title"},         {"--format", "format"},     {"--category", "category"},
       {"--direction", "direction"}, {"--tier", "tier"},         {"--provider", "provider"},
-      {"--licence", "licence"},     {"--homepage", "homepage"}, {"--credentials", "credentials"},
-      {"--ageing", "ageing"},
+      {"--licence", "licence"},     {"--homepage", "homepage"}, {"--ageing", "ageing"},
   };
   for (const auto& [flag, key] : kTexts) {
     if (call.has(flag)) {
@@ -73,9 +72,6 @@ Outcome<Json> definition_of(const Invocation& call) {
   }
   if (call.has("--disabled")) {
     body["enabled"] = false;
-  }
-  if (call.has("--private-hosts")) {
-    body["private_hosts"] = true;
   }
   if (call.has("--copies")) {
     const auto copied = parse_names(call.value("--copies"));
