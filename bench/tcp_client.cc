@@ -7,7 +7,7 @@
 // rcode and answer count are checked, and that all replies have one length. With --read copy the
 // client takes the bytes as a resolver does; with --read discard it takes prefix and header and
 // lets the kernel drop the rest (MSG_TRUNC), so that the client's own copying hides less of the
-// server.
+// server. With --read compare every byte of every reply but its id is compared with the first's.
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,7 +17,6 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -26,8 +25,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/tcp_common.h"
 #include "controlplane/dns/socket.h"
-#include "zones/name/name.h"
 #include "zones/wire/wire.h"
 
 namespace merlon::bench {
@@ -51,54 +50,13 @@ struct Options {
   bool json = false;
 };
 
-// Latencies in microseconds, 32 steps per power of two.
-class Histogram {
- public:
-  void add(uint64_t us) {
-    ++counts_[slot_of(us)];
-    ++total_;
-  }
-  // The upper end of the step that holds this part of all values.
-  uint64_t quantile(double part) const {
-    const uint64_t wanted = static_cast<uint64_t>(part * static_cast<double>(total_));
-    uint64_t seen = 0;
-    for (size_t slot = 0; slot < counts_.size(); ++slot) {
-      seen += counts_[slot];
-      if (seen > wanted) {
-        return end_of(slot);
-      }
-    }
-    return 0;
-  }
-
- private:
-  static constexpr size_t kSteps = 32;
-  static size_t slot_of(uint64_t us) {
-    if (us < kSteps) {
-      return us;
-    }
-    const auto shift = static_cast<size_t>(std::bit_width(us)) - 6;  // keeps the top six bits
-    return std::min(kSlots - 1, (shift + 1) * kSteps + ((us >> shift) - kSteps));
-  }
-  static uint64_t end_of(size_t slot) {
-    if (slot < 2 * kSteps) {
-      return slot;
-    }
-    const size_t shift = slot / kSteps - 1;
-    return ((slot % kSteps + kSteps + 1) << shift) - 1;
-  }
-
-  static constexpr size_t kSlots = 30 * kSteps;
-  std::array<uint64_t, kSlots> counts_{};
-  uint64_t total_ = 0;
-};
-
 struct Totals {
   uint64_t answers = 0;
   uint64_t bytes = 0;
   uint64_t wrong = 0;
   uint64_t errors = 0;  // connections lost
   size_t reply_size = 0;
+  std::vector<uint8_t> first_reply;  // behind its id
   std::string first_wrong;
   Histogram latency;
 };
@@ -120,6 +78,7 @@ class LoadConnection {
  private:
   bool take_copied(Bytes bytes);
   bool receive_discarding(std::vector<uint8_t>& buffer);
+  void compare(Bytes body);
   void check_header(const uint8_t* prefix);
   void finish_answer();
   void note_wrong(std::string what);
@@ -136,6 +95,7 @@ class LoadConnection {
   std::array<uint8_t, kPrefixAndHeader> header_{};
   size_t header_filled_ = 0;
   size_t body_left_ = 0;
+  inline static const LoadConnection* reference_ = nullptr;  // whose reply came first
 };
 
 Status LoadConnection::open(const dns::Endpoint& server) {
@@ -232,6 +192,9 @@ bool LoadConnection::take_copied(Bytes bytes) {
       body_left_ = size - wire::kHeaderSize;
     }
     const size_t n = std::min(bytes.size(), body_left_);
+    if (options_.read == "compare") {
+      compare(bytes.first(n));
+    }
     body_left_ -= n;
     bytes = bytes.subspan(n);
     if (body_left_ == 0) {
@@ -239,6 +202,22 @@ bool LoadConnection::take_copied(Bytes bytes) {
     }
   }
   return true;
+}
+
+// The first reply is what the others are compared with.
+void LoadConnection::compare(Bytes body) {
+  const size_t at = totals_.reply_size - wire::kHeaderSize - body_left_;
+  std::vector<uint8_t>& first = totals_.first_reply;
+  if (at == first.size() && (reference_ == nullptr || reference_ == this) &&
+      first.size() + wire::kHeaderSize < totals_.reply_size) {
+    reference_ = this;
+    first.insert(first.end(), body.begin(), body.end());
+    return;
+  }
+  const size_t count = std::min(body.size(), first.size() - std::min(at, first.size()));
+  if (std::memcmp(body.data(), first.data() + at, count) != 0) {
+    note_wrong(fmt::format("a reply differs from the first behind byte {}", at));
+  }
 }
 
 bool LoadConnection::receive(std::vector<uint8_t>& buffer) {
@@ -269,40 +248,6 @@ bool LoadConnection::receive_discarding(std::vector<uint8_t>& buffer) {
     }
   }
   return true;
-}
-
-Result<std::vector<uint8_t>> make_query(const Options& options) {
-  const auto name = name::Name::from_text(options.name);
-  if (!name) {
-    return in("--name", name.error());
-  }
-  uint16_t type = 0;
-  for (unsigned i = 1; i < 65536 && type == 0; ++i) {
-    type = wire::type_to_text(static_cast<uint16_t>(i)) == options.type ? static_cast<uint16_t>(i)
-                                                                        : uint16_t{0};
-  }
-  if (type == 0) {
-    return fail(ErrorCode::invalid_argument, "--type {}: write A, AAAA, TXT, or TYPE65280",
-                options.type);
-  }
-  std::vector<uint8_t> query(2 + 12 + 255 + 4 + 11);
-  wire::Writer writer(query);
-  for (const unsigned value : {0u, 0u, 0x0100u, 1u, 0u, 0u, options.edns ? 1u : 0u}) {
-    writer.u16(static_cast<uint16_t>(value));
-  }
-  writer.name(*name);
-  writer.u16(type);
-  writer.u16(wire::kClassIn);
-  if (options.edns) {
-    writer.u8(0);
-    writer.u16(wire::type::opt);
-    writer.u16(1232);
-    writer.u32(0);
-    writer.u16(0);
-  }
-  query.resize(writer.size());
-  store_be16(query.data(), static_cast<uint16_t>(query.size() - 2));
-  return query;
 }
 
 struct Usage {
@@ -407,7 +352,8 @@ int run(const Options& options) {
   if (!server) {
     return report(server.error());
   }
-  const auto query = make_query(options);
+  const auto query =
+      make_framed_query({.name = options.name, .type = options.type, .edns = options.edns});
   if (!query) {
     return report(query.error());
   }
@@ -438,8 +384,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--seconds", options.seconds, "how long")->capture_default_str();
   app.add_option("--expect-answers", options.expect_answers, "answer records of a right reply");
-  app.add_option("--read", options.read, "copy the replies, or look at headers and discard")
-      ->check(CLI::IsMember({"copy", "discard"}))
+  app.add_option("--read", options.read,
+                 "copy the replies, compare all their bytes, or look at headers and discard")
+      ->check(CLI::IsMember({"copy", "compare", "discard"}))
       ->capture_default_str();
   app.add_flag("--edns", options.edns, "send an OPT record");
   app.add_flag("--json", options.json, "print one JSON object");

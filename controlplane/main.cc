@@ -55,7 +55,8 @@ void raise_file_limit() {
 // The state holds the signing key: it belongs to this user alone, but the data plane, which may
 // run as another, reads the snapshots and the public key.
 Status prepare_state(const Settings& settings) {
-  for (const std::string& path : {settings.state_directory, settings.catalogue_path()}) {
+  for (const std::string& path :
+       {settings.state_directory, settings.catalogue_path(), settings.held_path()}) {
     if (auto made = make_directories(path); !made) {
       return made;
     }
@@ -114,6 +115,8 @@ Result<DnsServers> start_dns(const Settings& settings, const dns::SnapshotSlot& 
                  .client_ca_file = settings.tls_client_ca_file,
                  .report = [](const std::string& what) { spdlog::warn("{}", what); }};
   options.threads = settings.dns_thread_count;
+  options.connections_max = settings.dns_connections;
+  options.connections_per_source_max = settings.dns_connections_per_source;
   options.identity = answer::Identity(settings.identity, settings.version);
   options.services = services;
   if (!settings.cookie_secret_file.empty()) {
@@ -158,7 +161,10 @@ coordinator::Options coordinator_options(const Settings& settings, dnssec::Signe
           .feed_proxy = settings.feed_proxy,
           .feed_directory = settings.feed_directory(),
           .zones = settings.zones,
-          .forwarder = &forwarder};
+          .forwarder = &forwarder,
+          .net = settings.net,
+          .geo = settings.geo,
+          .held_path = settings.held_path()};
 }
 
 Result<std::unique_ptr<dnssec::Signer>> open_signer(const std::string& config,
@@ -247,6 +253,27 @@ void say_ready(const Settings& settings, const dns::Server& server) {
                settings.api_socket);
 }
 
+// Instead of a start: the store becomes what the newest backup holds.
+int restore(const std::string& config, const std::string& backups) {
+  const auto settings = load_settings(config);
+  if (!settings) {
+    spdlog::critical("{}", settings.error().message);
+    return 2;
+  }
+  if (auto made = make_directories(settings->state_directory); !made) {
+    return give_up("state directory", made.error());
+  }
+  const auto restored = store::Store::restore(backups, settings->store_path());
+  if (!restored) {
+    return give_up("restore", restored.error());
+  }
+  if (const auto store = store::Store::open(settings->store_path()); !store) {
+    return give_up("restore", store.error());
+  }
+  spdlog::info("backup {} of {} restored to {}", restored->id, backups, settings->store_path());
+  return 0;
+}
+
 int run(const std::string& config) {
   const auto settings = load_settings(config);
   if (!settings) {
@@ -325,6 +352,9 @@ int main(int argc, char** argv) {
   std::string config = "/etc/merlon/merlon.toml";
   app.add_option("--config", config, "TOML file with a [controlplane] section")
       ->capture_default_str();
+  std::string backups;
+  app.add_option("--restore", backups,
+                 "instead of starting, make the store of the newest backup in this directory");
   app.add_flag_callback(
       "--example-config",
       [] {
@@ -339,7 +369,8 @@ int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("merlon-controlplane"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %n %^%l%$ %v");
   try {
-    return merlon::controlplane::run(config);
+    return backups.empty() ? merlon::controlplane::run(config)
+                           : merlon::controlplane::restore(config, backups);
   } catch (const std::exception& error) {
     spdlog::critical("stopped by an exception of a library: {}", error.what());
     return 1;

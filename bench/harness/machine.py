@@ -192,7 +192,7 @@ def huge_pages(mebibytes):
 
 
 PROGRAMS = ("merlon-dataplane", "merlon-controlplane", "merlon-udp-load", "merlon-tcp-load",
-            "merlon-bench-snapshot", "merlon-bench-packets")
+            "merlon-tcp-hold", "merlon-bench-snapshot", "merlon-bench-packets")
 
 
 def build(folder):

@@ -69,15 +69,31 @@ def dnsperf(results):
 
 
 def tcp(got):
-    header = ("server", "answers/s", "Gbit/s", "CPU us/answer", "server", "client", "bottleneck")
-    table("TCP over loopback, one name with 4000 A, merlon-tcp-load", header, [
-        (name, number(median([one["answers_per_s"] for one in own])),
-         number(median([8e-9 * one["bytes_per_s"] for one in own]), 1),
-         number(median([one["server_process_us_per_answer"] for one in own]), 1),
-         share(median([one["server_core"] for one in own])),
-         share(median([one["client_core"] for one in own])),
-         most_frequent(one["bottleneck"] for one in own))
-        for name, own in got["samples"].items()])
+    header = ("server", "reading", "connections x queries", "answers/s", "Gbit/s", "CPU us/answer",
+              "server", "client", "bottleneck")
+    rows = []
+    for name, every in got["samples"].items():
+        for shape in dict.fromkeys(one["shape"] for one in every):
+            own = [one for one in every if one["shape"] == shape]
+
+            def middle(key, factor=1, own=own):
+                return median([factor * one[key] for one in own if key in one])
+            rows.append((
+                name, own[0].get("read", "copy"),
+                f"{own[0]['connections']} x {own[0].get('pipeline', '-')}",
+                number(middle("answers_per_s")), number(middle("bytes_per_s", 8e-9), 1),
+                number(middle("server_process_us_per_answer"), 1), share(middle("server_core")),
+                share(middle("client_core")), most_frequent(one["bottleneck"] for one in own)))
+    table(f"TCP over a {got['path']}, one name with 4000 A, merlon-tcp-load", header, rows)
+    if got["held"]:
+        header = ("server", "idle", "slow", "refused", "lost", "new clients", "failed", "p50 us",
+                  "p99 us", "most us", "RSS MiB before", "most")
+        table("A new client (connect, query, whole answer) beside held connections", header, [
+            (one["server"], number(one["idle"]), number(one["slow"]), number(one["refused"]),
+             number(one["lost"]), number(one["probes"]), number(one["failed"]),
+             number(one["p50_us"]), number(one["p99_us"]), number(one["most_us"]),
+             number(one["rss_before_kib"] / 1024, 1), number(one["rss_most_kib"] / 1024, 1))
+            for one in got["held"]])
 
 
 def memory(got):

@@ -19,7 +19,9 @@ Json to_json(const store::Target& target, store::PolicyKind kind) {
   Json json{{"feeds", target.feeds},
             {"categories", target.categories},
             {"severity_min", target.severity_min},
-            {"confidence_min", target.confidence_min}};
+            {"confidence_min", target.confidence_min},
+            {"countries", target.countries},
+            {"asns", target.asns}};
   if (kind == store::PolicyKind::dns) {
     json["action"] = store::to_string(target.action);
   }
@@ -100,6 +102,18 @@ constexpr auto kEntryFields = std::to_array<Field<CustomEntry>>({
     {"expires", Need::optional, MERLON_READ(CustomEntry, read_time(v, out.expires))},
 });
 
+Status read_asns(const Json& value, std::vector<uint32_t>& out) {
+  if (!value.is_array()) {
+    return fail(ErrorCode::invalid_argument, "must be an array of numbers, not {}", quoted(value));
+  }
+  for (const Json& item : value) {
+    if (auto read = read_integer<uint32_t>(item, 1, UINT32_MAX, out.emplace_back()); !read) {
+      return read;
+    }
+  }
+  return {};
+}
+
 constexpr auto kTargetFields = std::to_array<Field<Target>>({
     {"feeds", Need::optional, MERLON_READ(Target, read_names(v, out.feeds))},
     {"categories", Need::optional, MERLON_READ(Target, read_names(v, out.categories))},
@@ -108,6 +122,8 @@ constexpr auto kTargetFields = std::to_array<Field<Target>>({
     {"confidence_min", Need::optional,
      MERLON_READ(Target, read_integer<uint8_t>(v, 0, 100, out.confidence_min))},
     {"action", Need::optional, MERLON_READ(Target, read_action(v, out.action))},
+    {"countries", Need::optional, MERLON_READ(Target, read_names(v, out.countries))},
+    {"asns", Need::optional, MERLON_READ(Target, read_asns(v, out.asns))},
 });
 
 Status read_targets(const Json& value, std::vector<Target>& out) {

@@ -106,11 +106,19 @@ Json to_json(const store::FeedRecord& record) {
 }
 
 Json to_json(const store::Observation& observation) {
+  Json intervals = Json::array();
+  for (const store::Interval& interval : observation.intervals) {
+    intervals.push_back(
+        {{"from", time_to_json(interval.from)}, {"until", time_to_json(interval.until)}});
+  }
   return Json{{"value", observation.value},
               {"feed", observation.feed},
               {"first_seen", time_to_json(observation.first_seen)},
               {"last_seen", time_to_json(observation.last_seen)},
-              {"listed", observation.listed}};
+              {"listed", observation.listed},
+              {"intervals", std::move(intervals)},
+              {"ages_out", time_to_json(observation.ages_out)},
+              {"gone", observation.gone}};
 }
 
 Json to_json(const store::Device& device) {
@@ -220,12 +228,6 @@ Json to_json(const BuildReport& report) {
               {"compile_s", report.compile_seconds},
               {"publish_s", report.publish_seconds},
               {"dataplane_error", report.dataplane_error}};
-}
-
-Json to_json(const CheckReport& report) {
-  return Json{{"value", report.value},   {"kind", report.kind},
-              {"listed", report.listed}, {"observations", array_of(report.observations)},
-              {"lists", report.lists},   {"protected_by", report.protected_by}};
 }
 
 Json to_json(const ControlPlaneStatus& status) {

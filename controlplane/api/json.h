@@ -37,6 +37,8 @@ Json to_json(const store::EntryFault& fault);
 // With the keys of its kind: actions are those of DNS policies, profiles those of IP policies.
 Json to_json(const store::Policy& policy);
 Json to_json(const policy::Profile& profile);
+Json to_json(const FeedSafety& safety);
+Json to_json(const FeedsReport& report);
 Json to_json(const RefreshReport& report);
 Json to_json(const ProbeReport& report);
 Json to_json(const ListInfo& list);
@@ -46,6 +48,7 @@ Json to_json(const DnssecZone& zone);
 Json to_json(const SnapshotInfo& snapshot);
 Json to_json(const BuildReport& report);
 Json to_json(const CheckReport& report);
+Json to_json(const BackupReport& report);
 Json to_json(const ControlPlaneStatus& status);
 Json to_json(const Error& error);  // {"code","message"}
 

@@ -11,8 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/api/check.h"
 #include "controlplane/api/clients.h"
 #include "controlplane/api/dnssec.h"
+#include "controlplane/api/feed_report.h"
+#include "controlplane/api/safety.h"
 #include "controlplane/api/transfers.h"
 #include "controlplane/store/model.h"
 #include "controlplane/store/own_lists.h"
@@ -126,15 +129,6 @@ struct BuildReport {
   std::string dataplane_error;
 };
 
-struct CheckReport {
-  std::string value;  // as understood: canonical address or domain
-  std::string kind;   // "address" or "domain"
-  bool listed = false;
-  std::vector<store::Observation> observations;
-  std::vector<std::string> lists;  // names that carry it in the current snapshot
-  std::string protected_by;        // the never-block entry that keeps it out, or ""
-};
-
 struct ControlPlaneStatus {
   std::string version;
   int64_t started = 0;
@@ -188,6 +182,11 @@ class Operations {
   virtual Result<RefreshReport> refresh_feed(const std::string& id) = 0;
   // What a feed with the URL "upload:" lists from its next refresh on.
   virtual Status put_content(const std::string& id, std::string_view content) = 0;
+  // Applies the content that is in quarantine, once. Errors: conflict when there is none.
+  virtual Result<RefreshReport> accept_feed(const std::string& id) = 0;
+  virtual Result<FeedSafety> feed_safety(const std::string& id) = 0;
+  // Of these feeds, or of all enabled ones that block. Errors: not_found.
+  virtual Result<FeedsReport> feeds_report(const std::vector<std::string>& ids) = 0;
   // Fetches and reads, and keeps nothing. `format`: "auto" to have it guessed.
   virtual Result<ProbeReport> probe_feed(const std::string& url, const std::string& format) = 0;
 
@@ -267,7 +266,13 @@ class Operations {
   // Who asks over TCP and for what.
   virtual Result<TcpClients> tcp_clients() = 0;
 
-  virtual Result<CheckReport> check(const std::string& value) = 0;
+  // One address or domain, with the lines of the feeds that list it. not_found: no such account.
+  virtual Result<CheckReport> check(const std::string& value, const CheckOptions& options = {}) = 0;
+  // At most kCheckValuesMax, without lines; a value that cannot be understood has an `error`.
+  virtual Result<std::vector<CheckReport>> check_many(const std::vector<std::string>& values,
+                                                      const CheckOptions& options) = 0;
+  // Adds a backup of the store to a directory on the server's disk.
+  virtual Result<BackupReport> backup(const std::string& directory) = 0;
 
   // Secondaries, NOTIFY and failed signatures since the start.
   virtual Result<Transfers> transfers() = 0;

@@ -46,9 +46,11 @@ struct Route {
 };
 
 std::span<const Route> account_routes();
+std::span<const Route> check_routes();
 std::span<const Route> device_routes();
 std::span<const Route> dnssec_routes();
 std::span<const Route> feed_catalogue_routes();
+std::span<const Route> safety_routes();
 std::span<const Route> transfer_routes();
 
 // {"schema_version":1, "<key>": value} of a Result.

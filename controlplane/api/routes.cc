@@ -205,17 +205,16 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"GET", "/v1/dataplane/profile", Takes::nothing, "", 200,
      MERLON_HANDLE(from_dataplane(a, "profile"))},
     {"POST", "/v1/dataplane/profile", Takes::object, "", 200, start_profile},
-    {"GET", "/v1/check", Takes::nothing, "value", 200,
-     MERLON_HANDLE(wrap("check", a.operations.check(a.query("value"))))},
     {"GET", "/v1/doctor", Takes::nothing, "device?", 200, doctor},
     {"GET", "/metrics", Takes::nothing, "", 200, nullptr,
      [](Operations& operations) { return metrics_text(operations, std::time(nullptr)); }},
 });
 
-// In the order in which they are listed.
+// In the order in which they are listed; the first that fits is taken, so that /v1/feeds/report
+// stands before /v1/feeds/{id}.
 constexpr auto kTables = std::to_array<std::span<const Route> (*)()>(
-    {[]() -> std::span<const Route> { return kRoutes; }, device_routes, account_routes,
-     dnssec_routes, transfer_routes, feed_catalogue_routes});
+    {safety_routes, []() -> std::span<const Route> { return kRoutes; }, check_routes, device_routes,
+     account_routes, dnssec_routes, transfer_routes, feed_catalogue_routes});
 
 int http_status_of(ErrorCode code) {
   switch (code) {

@@ -7,6 +7,12 @@
 #include "controlplane/coordinator/coordinator.h"
 
 namespace merlon::coordinator {
+namespace {
+
+constexpr size_t kSweepCount = 20'000;  // indicators of a turn over the history
+constexpr int64_t kSweepPauseS = 86400;
+
+}  // namespace
 
 // `result` is handed on; the builder hears of it when it is good.
 template <class T>
@@ -141,6 +147,36 @@ void Coordinator::expire_entries() {
   }
   if (!expired->empty()) {
     changed();
+  }
+}
+
+void Coordinator::age_out() {
+  const auto aged = store_.age_out(std::time(nullptr));
+  if (!aged) {
+    spdlog::error("{}", aged.error().message);
+    return;
+  }
+  for (const store::AgedOut& one : *aged) {
+    spdlog::info("feed {}: {} entries have aged out", one.feed, one.count);
+  }
+  if (!aged->empty()) {
+    feed_changed();
+  }
+}
+
+// A turn a second until all was seen, then not for a day. One thread's business at a time.
+void Coordinator::compact_history() {
+  const int64_t now = std::time(nullptr);
+  int64_t due = next_sweep_;
+  if (now < due || !next_sweep_.compare_exchange_strong(due, now + 1)) {
+    return;
+  }
+  const auto sweep = store_.compact_history(now, kSweepCount);
+  if (!sweep) {
+    spdlog::error("history: {}", sweep.error().message);
+  }
+  if (!sweep || sweep->at_end) {
+    next_sweep_ = now + kSweepPauseS;
   }
 }
 

@@ -57,6 +57,17 @@ Result<api::BuildReport> Coordinator::build_snapshot() {
 
 Result<api::BuildReport> Coordinator::build_locked() {
   const auto before = slot_.get();
+  {
+    const std::lock_guard lock(watched_.mutex);
+    if (watched_.net_changed) {
+      builder_.set_net(watched_.net);
+      watched_.net_changed = false;
+    }
+    if (watched_.geo_changed) {
+      builder_.set_geo(watched_.geo);
+      watched_.geo_changed = false;
+    }
+  }
   auto report = build_and_publish();
   if (report) {
     // Also of a generation that it should know: it may have met it damaged, or not met it yet.
@@ -210,6 +221,10 @@ Status Coordinator::put_in_force(uint64_t generation,
   }
   tell_forwarder();
   slot_.set(std::move(snapshot));
+  if (auto noted = store_.note_generation(generation, std::time(nullptr)); !noted) {
+    spdlog::warn("when generation {} was put in force is not remembered: {}", generation,
+                 noted.error().message);
+  }
   return {};
 }
 

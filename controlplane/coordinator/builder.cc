@@ -14,7 +14,6 @@
 #include <unordered_set>
 
 #include "controlplane/policy/lists.h"
-#include "controlplane/policy/protected_set.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -49,6 +48,18 @@ Builder::Builder(const store::Store& store, publish::Publisher& publisher, Build
       rpz_(store, options_.compile.suffix),
       log_(options_.log_path) {}
 
+void Builder::set_net(std::shared_ptr<const safety::Net> net) {
+  inputs_.set_net(std::move(net));
+  rpz_.forget_all();
+  pending_.shared = true;
+  pending_.all_accounts = true;
+}
+
+void Builder::set_geo(std::shared_ptr<const enrich::Geo> geo) {
+  inputs_.set_geo(std::move(geo));
+  pending_.all_accounts = true;
+}
+
 Status Builder::take_over_changes() {
   const uint64_t revision = store_.revision();
   std::optional<std::vector<store::Change>> changes;
@@ -59,6 +70,8 @@ Status Builder::take_over_changes() {
     }
     changes = kept_revision_ ? store_.changes_since(*kept_revision_) : std::nullopt;
     if (!changes) {
+      all->shared = all->shared || pending_.shared;
+      all->all_accounts = all->all_accounts || pending_.all_accounts;
       pending_ = std::move(*all);
     }
     inputs_valid_ = true;
@@ -238,10 +251,9 @@ void Builder::compose(std::span<PlannedZone> zones) const {
       selections.push_back(std::move(list.selection));
     }
   }
-  const auto composed = policy::compose_all(inputs_.universe(), selections,
-                                            {.never = policy::protected_addresses(),
-                                             .allowed = inputs_.allowed(),
-                                             .threads = options_.threads});
+  const auto composed = policy::compose_all(
+      inputs_.universe(), selections,
+      {.never = inputs_.net().never(), .allowed = inputs_.allowed(), .threads = options_.threads});
   size_t next = 0;
   for (PlannedZone& zone : zones) {
     for (PlannedList& list : zone.lists) {

@@ -56,6 +56,9 @@ class Builder {
 
   // Takes up what was remembered of the generation in force.
   void resume(const snapshot::Manifest& in_force, const snapshot::Snapshot& served);
+  // The net has changed: everything is compiled again.
+  void set_net(std::shared_ptr<const safety::Net> net);
+  void set_geo(std::shared_ptr<const enrich::Geo> geo);  // likewise
   // Brings every zone up to the store's present state. Errors: the store's, the disk's, the
   // signer's; what was compiled until then is not compiled again by the next build.
   Result<Build> build(int64_t now);

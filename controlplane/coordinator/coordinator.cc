@@ -12,7 +12,7 @@
 #include "controlplane/coordinator/membership.h"
 #include "controlplane/feeds/declaration.h"
 #include "controlplane/forward/forwarder.h"
-#include "controlplane/policy/protected_set.h"
+#include "controlplane/store/ageing.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -46,6 +46,12 @@ Coordinator::~Coordinator() {
 
 Status Coordinator::start() {
   started_ = std::time(nullptr);
+  if (auto loaded = load_net(); !loaded) {
+    return loaded;
+  }
+  if (!options_.geo.empty()) {
+    load_geo();
+  }
   take_over_devices();
   bool build_needed = true;
   tell_certificates();
@@ -58,8 +64,9 @@ Status Coordinator::start() {
       tell_forwarder();
       slot_.set(*snapshot);
       zones_.adopt(**snapshot);
-      build_needed = !catalogue || catalogue->revision != revision ||
-                     !options_.zones.directory.empty() || !options_.zones.sources.empty();
+      build_needed = !catalogue || catalogue->revision != revision || !options_.net.empty() ||
+                     !options_.geo.empty() || !options_.zones.directory.empty() ||
+                     !options_.zones.sources.empty();
     } else {
       spdlog::error("generation {} in force is not served: {}", *current, snapshot.error().message);
     }
@@ -236,7 +243,7 @@ Result<store::FeedRecord> Coordinator::feed(const std::string& id) {
 
 Status Coordinator::add_feed(const store::FeedDefinition& definition) {
   if (definition.format != "auto") {
-    const auto format = feeds::parse_declaration(definition.format);
+    const auto format = feeds::parse_declaration(store::format_with_ageing(definition));
     if (!format) {
       return std::unexpected(format.error());
     }
@@ -263,6 +270,8 @@ Status Coordinator::remove_feed(const std::string& id) {
       std::filesystem::remove_all(options_.feed_directory + "/" + id, ignored);
     }
     spdlog::info("feed {} removed", id);
+    release(id);
+    remember(id, {});
     feed_changed();
   }
   return removed;
@@ -350,44 +359,6 @@ Result<std::string> Coordinator::forwarding() {
     return fail(ErrorCode::unsupported, "this process does not forward");
   }
   return options_.forwarder->report().to_json();
-}
-
-Result<api::CheckReport> Coordinator::check(const std::string& value) {
-  api::CheckReport report;
-  Result<std::vector<store::Observation>> observations;
-  if (const auto address = address::parse_address(value)) {
-    report.value = address::to_text(*address);
-    report.kind = "address";
-    report.protected_by = policy::protected_by(*address);
-    observations = store_.observations_of(*address);
-    if (const auto served = slot_.get(); served != nullptr) {
-      report.lists = names_that_carry(*served, *address);
-    }
-  } else if (address.error() != address::Fault::not_an_address) {
-    return fail(ErrorCode::invalid_argument, "\"{}\" {}", value, explain(address.error()));
-  } else if (address::parse_prefix(value)) {
-    return fail(ErrorCode::invalid_argument, "\"{}\" is a prefix; give one address of it", value);
-  } else if (const auto fault = name::host_name_fault(value); !fault.empty()) {
-    return fail(ErrorCode::invalid_argument,
-                "\"{}\" is neither an IP address nor a domain name ({}); give one address or name",
-                value, fault);
-  } else {
-    const auto parsed = name::Name::from_text(value);
-    if (!parsed) {
-      return std::unexpected(parsed.error());
-    }
-    report.value = parsed->folded().to_text();
-    report.value.pop_back();  // domains are stored without the final dot
-    report.kind = "domain";
-    observations = store_.observations_of_domain(report.value);
-  }
-  if (!observations) {
-    return std::unexpected(observations.error());
-  }
-  report.observations = std::move(*observations);
-  report.listed = std::any_of(report.observations.begin(), report.observations.end(),
-                              [](const store::Observation& one) { return one.listed; });
-  return report;
 }
 
 }  // namespace merlon::coordinator

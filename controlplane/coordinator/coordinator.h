@@ -24,6 +24,7 @@
 #include "controlplane/compile/compile.h"
 #include "controlplane/coordinator/builder.h"
 #include "controlplane/coordinator/operator_zones.h"
+#include "controlplane/coordinator/watched.h"
 #include "controlplane/dns/server.h"
 #include "controlplane/dns/snapshot_slot.h"
 #include "controlplane/fetch/fetch.h"
@@ -35,6 +36,9 @@
 namespace merlon::dnssec {
 class Signer;
 }
+namespace merlon::feeds {
+struct ParsedFeed;
+}
 namespace merlon::transfer {
 class Service;
 }
@@ -42,6 +46,10 @@ class Service;
 namespace merlon::forward {
 class Forwarder;
 }
+namespace merlon::feeds {
+struct FetchResult;
+struct ParsedFeed;
+}  // namespace merlon::feeds
 
 namespace merlon::coordinator {
 
@@ -67,6 +75,9 @@ struct Options {
   uint64_t feed_memory_bytes = uint64_t{256} << 20;  // of large feeds on their way, together
   zonefile::ZoneSetOptions zones{};                  // the operators'
   forward::Forwarder* forwarder = nullptr;  // is told the devices' policies; outlives, as above
+  safety::NetOptions net{};                 // its files are looked at for changes
+  enrich::GeoOptions geo{};                 // likewise
+  std::string held_path{};                  // a folder for quarantined content; "": none is kept
 };
 
 class Coordinator final : public api::Operations {
@@ -94,6 +105,9 @@ class Coordinator final : public api::Operations {
   Status remove_feed(const std::string& id) override;
   Result<api::RefreshReport> refresh_feed(const std::string& id) override;
   Status put_content(const std::string& id, std::string_view content) override;
+  Result<api::RefreshReport> accept_feed(const std::string& id) override;
+  Result<api::FeedSafety> feed_safety(const std::string& id) override;
+  Result<api::FeedsReport> feeds_report(const std::vector<std::string>& ids) override;
   Result<api::ProbeReport> probe_feed(const std::string& url, const std::string& format) override;
   Result<std::vector<api::ListInfo>> lists() override;
   Result<api::ListInfo> list(const std::string& name) override;
@@ -145,7 +159,11 @@ class Coordinator final : public api::Operations {
   Result<api::Activity> activity() override;
   Result<std::string> forwarding() override;
   Result<api::TcpClients> tcp_clients() override;
-  Result<api::CheckReport> check(const std::string& value) override;
+  Result<api::CheckReport> check(const std::string& value,
+                                 const api::CheckOptions& options = {}) override;
+  Result<std::vector<api::CheckReport>> check_many(const std::vector<std::string>& values,
+                                                   const api::CheckOptions& options) override;
+  Result<api::BackupReport> backup(const std::string& directory) override;
   Result<api::Transfers> transfers() override;
 
  private:
@@ -183,8 +201,25 @@ class Coordinator final : public api::Operations {
   Result<api::RefreshReport> refresh_and_count(const store::FeedRecord& record);
   Result<api::RefreshReport> refresh_locked(const store::FeedRecord& record);
   void refresh_if_due(const std::string& id);
-  Result<api::RefreshReport> apply(api::RefreshReport report, const store::FeedSet& set,
-                                   int64_t now);
+  Result<api::RefreshReport> apply(api::RefreshReport report, const feeds::ParsedFeed& parsed,
+                                   int64_t now, const Judged& judged);
+  void keep_lines(const std::string& id, Bytes content);
+  // Compares content with what the feed sent before.
+  Judged judge(const store::FeedRecord& record, Bytes body, const feeds::ParsedFeed& parsed);
+  // Quarantined content is kept for somebody to accept.
+  void hold(const std::string& id, const fetch::FetchResult& fetched, const std::string& reason);
+  void release(const std::string& id);  // what is held of the feed is of no use any more
+  Result<std::vector<std::string>> feeds_to_report(const std::vector<std::string>& wanted) const;
+  safety::Memory memory_of(const std::string& id) const;
+  void remember(const std::string& id, const safety::Memory& memory);
+  std::string held_file(const std::string& id) const;
+  std::string other_feed_with(uint64_t set_hash, const store::FeedDefinition& definition) const;
+  std::vector<safety::Protected> own_addresses() const;  // of all devices
+  std::shared_ptr<const safety::Net> net() const;
+  Status load_net();
+  void watch_net();  // takes over files that changed
+  void load_geo();   // trouble is logged: what was known stays
+  std::shared_ptr<const enrich::Geo> geo() const;
   void run_builder();
   bool build_if_stale();  // false: the build failed
   void run_schedule();
@@ -207,6 +242,23 @@ class Coordinator final : public api::Operations {
   template <class T>
   T told(T result);
   void expire_entries();
+  void age_out();
+  void compact_history();
+
+  // Of check(), in check.cc: whose lists are looked at.
+  struct CheckScope {
+    std::string name;  // of an account; "": of everybody
+    std::optional<uint32_t> number;
+  };
+  Result<CheckScope> scope_of(const api::CheckOptions& options) const;
+  Result<api::CheckReport> look_up(const std::string& value, int64_t at);
+  std::shared_ptr<const snapshot::Snapshot> snapshot_of(api::CheckReport& report);
+  Status replay_lists(const std::vector<store::FeedRecord>& records, const CheckScope& scope,
+                      api::CheckReport& report);
+  Status add_own_allowed(const CheckScope& scope, const std::string& value,
+                         api::CheckReport& report);
+  void add_lines(const std::map<std::string, const store::FeedRecord*>& feeds,
+                 api::CheckReport& report);
 
   store::Store& store_;
   publish::Publisher& publisher_;
@@ -237,6 +289,8 @@ class Coordinator final : public api::Operations {
   uint64_t refresh_failures_ = 0;
   std::map<std::string, std::unique_ptr<std::mutex>> feed_mutexes_;
 
+  mutable Watched watched_;
+
   std::mutex wake_mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;
@@ -244,6 +298,7 @@ class Coordinator final : public api::Operations {
   uint64_t edit_count_ = 0;             // of these, changes that somebody waits for
   std::atomic<bool> stop_now_ = false;  // stopping_ for those who wait elsewhere
   std::thread build_thread_;
+  std::atomic<int64_t> next_sweep_ = 0;     // over the history
   std::atomic<bool> build_wanted_ = false;  // though nothing in the store changed
   fetch::WorkQueue work_;
   fetch::MemoryBudget feed_memory_;

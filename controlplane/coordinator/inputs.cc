@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <span>
 #include <thread>
 
@@ -63,7 +64,71 @@ std::vector<std::string> secondaries_among(const std::vector<store::Device>& dev
   return names;
 }
 
+constexpr int kNarrowDevice4 = 24;
+constexpr int kNarrowDevice6 = 48;
+
+address::IpSet addresses_of_devices(const std::vector<store::Device>& devices, int from4,
+                                    int from6) {
+  std::vector<address::Range<address::Bits4>> v4;
+  std::vector<address::Range<address::Bits6>> v6;
+  for (const store::Device& device : devices) {
+    for (const address::AnyPrefix& source : device.sources) {
+      if (source.family == address::Family::v4 && source.length >= from4) {
+        v4.push_back(source.v4().range());
+      } else if (source.family == address::Family::v6 && source.length >= from6) {
+        v6.push_back(source.v6().range());
+      }
+    }
+  }
+  return {address::RangeSet4::from_unsorted(std::move(v4)),
+          address::RangeSet6::from_unsorted(std::move(v6))};
+}
+
+void put_devices(const std::vector<store::Device>& devices, AccountInputs& inputs) {
+  inputs.secondaries = secondaries_among(devices);
+  inputs.device_addresses = addresses_of_devices(devices, 0, 0);
+  inputs.narrow_device_addresses = addresses_of_devices(devices, kNarrowDevice4, kNarrowDevice6);
+}
+
+template <class Bits>
+address::RangeSet<Bits> part_of(std::span<const policy::ElementaryRange<Bits>> ranges,
+                                const address::RangeSet<Bits>& set) {
+  std::vector<address::Range<Bits>> parts;
+  for (const address::Range<Bits>& wanted : set.ranges()) {
+    auto at = std::ranges::lower_bound(ranges, wanted.first, {},
+                                       [](const auto& range) { return range.last; });
+    for (; at != ranges.end() && at->first <= wanted.last; ++at) {
+      parts.push_back({std::max(at->first, wanted.first), std::min(at->last, wanted.last)});
+    }
+  }
+  return address::RangeSet<Bits>::from_unsorted(std::move(parts));
+}
+
 }  // namespace
+
+address::IpSet Inputs::listed_part(const address::IpSet& addresses) const {
+  return {part_of<address::Bits4>(universe_.ranges4(), addresses.v4),
+          part_of<address::Bits6>(universe_.ranges6(), addresses.v6)};
+}
+
+address::IpSet Inputs::narrow_device_addresses() const {
+  std::vector<address::Range<address::Bits4>> v4;
+  std::vector<address::Range<address::Bits6>> v6;
+  for (const auto& [number, inputs] : accounts_) {
+    const address::IpSet& own = inputs.narrow_device_addresses;
+    v4.insert(v4.end(), own.v4.ranges().begin(), own.v4.ranges().end());
+    v6.insert(v6.end(), own.v6.ranges().begin(), own.v6.ranges().end());
+  }
+  return {address::RangeSet4::from_unsorted(std::move(v4)),
+          address::RangeSet6::from_unsorted(std::move(v6))};
+}
+
+bool Inputs::may_be_listed(const address::IpSet& before, const address::IpSet& after) const {
+  if (before == after) {
+    return false;
+  }
+  return universe_stale_ || !listed_part(before.minus(after).united(after.minus(before))).empty();
+}
 
 Result<Concerned> Inputs::update(const std::optional<std::vector<store::Change>>& changes) {
   Concerned concerned;
@@ -115,22 +180,40 @@ Result<Concerned> Inputs::update(const std::optional<std::vector<store::Change>>
     stale_.insert(definitions.begin(), definitions.end());
     universe_stale_ = true;
   }
-  for (const uint32_t number : concerned.accounts) {
-    if (auto read = read_account(number); !read) {
-      return std::unexpected(read.error());
-    }
-  }
-  for (auto at = concerned.catalogs.begin(); at != concerned.catalogs.end();) {
-    const auto differs = read_secondaries(*at);
-    if (!differs) {
-      return std::unexpected(differs.error());
-    }
-    at = *differs ? std::next(at) : concerned.catalogs.erase(at);
+  if (auto read = read_concerned(concerned); !read) {
+    return std::unexpected(read.error());
   }
   if (!definitions.empty()) {
     concern_definitions(definitions, concerned);
   }
   return concerned;
+}
+
+// The accounts that changed, and of others the devices.
+Status Inputs::read_concerned(Concerned& concerned) {
+  const auto narrow_of = [this](uint32_t number) {
+    const auto at = accounts_.find(number);
+    return at == accounts_.end() ? address::IpSet{} : at->second.narrow_device_addresses;
+  };
+  for (const uint32_t number : concerned.accounts) {
+    const address::IpSet before = narrow_of(number);
+    if (auto read = read_account(number); !read) {
+      return std::unexpected(read.error());
+    }
+    concerned.shared = concerned.shared || may_be_listed(before, narrow_of(number));
+  }
+  for (auto at = concerned.catalogs.begin(); at != concerned.catalogs.end();) {
+    const auto differs = read_devices(*at);
+    if (!differs) {
+      return std::unexpected(differs.error());
+    }
+    if (differs->addresses) {
+      concerned.accounts.insert(*at);
+      concerned.shared = true;
+    }
+    at = differs->secondaries ? std::next(at) : concerned.catalogs.erase(at);
+  }
+  return {};
 }
 
 Result<Concerned> Inputs::read_everything() {
@@ -222,7 +305,7 @@ Result<AccountInputs> Inputs::read_contents(const store::Account& account) const
   if (!policies || !lists || !devices) {
     return std::unexpected(!policies ? policies.error() : !lists ? lists.error() : devices.error());
   }
-  inputs.secondaries = secondaries_among(*devices);
+  put_devices(*devices, inputs);
   inputs.policies = std::move(*policies);
   for (const store::CustomList& list : *lists) {
     auto own = read_list(list);
@@ -261,19 +344,21 @@ Status Inputs::read_account(uint32_t number) {
   return {};
 }
 
-Result<bool> Inputs::read_secondaries(uint32_t number) {
-  const auto inputs = accounts_.find(number);
-  if (inputs == accounts_.end()) {
-    return false;
+Result<Inputs::Differs> Inputs::read_devices(uint32_t number) {
+  const auto at = accounts_.find(number);
+  if (at == accounts_.end()) {
+    return Differs{};
   }
-  const auto devices = store_.devices_of(inputs->second.account.name);
+  AccountInputs& inputs = at->second;
+  const auto devices = store_.devices_of(inputs.account.name);
   if (!devices && devices.error().code != ErrorCode::not_found) {
     return std::unexpected(devices.error());
   }
-  auto names = devices ? secondaries_among(*devices) : std::vector<std::string>{};
-  const bool differs = names != inputs->second.secondaries;
-  inputs->second.secondaries = std::move(names);
-  return differs;
+  const std::vector<std::string> secondaries = std::move(inputs.secondaries);
+  const address::IpSet addresses = std::move(inputs.device_addresses);
+  put_devices(devices ? *devices : std::vector<store::Device>{}, inputs);
+  return Differs{.secondaries = secondaries != inputs.secondaries,
+                 .addresses = may_be_listed(addresses, inputs.device_addresses)};
 }
 
 Status Inputs::read_all_accounts() {
@@ -309,14 +394,56 @@ Status Inputs::load_sets() {
     data.addresses = std::make_shared<const store::FeedSet>(std::move(*set));
   }
   stale_.clear();
-  if (!universe_stale_) {
+  auto parts = wanted_parts();
+  const bool same = std::ranges::equal(
+      parts, parts_, {}, [](const auto& one) { return one.first; },
+      [](const auto& one) { return one.first; });
+  if (!universe_stale_ && same) {
     return {};
   }
+  parts_ = std::move(parts);
+  build_universe();
+  universe_stale_ = false;
+  return {};
+}
+
+std::map<std::string, Inputs::Part> Inputs::wanted_parts() const {
+  std::map<std::string, Part> parts;
+  for (const auto& [number, inputs] : accounts_) {
+    for (const store::Policy& policy : inputs.policies) {
+      for (const store::Target& target : policy.targets) {
+        const std::string places = policy::places_of(target);
+        if (places.empty() || policy.kind != store::PolicyKind::ip || !addresses_at(target)) {
+          continue;
+        }
+        for (const store::FeedRecord& record : feeds_) {
+          if (is_used(record, store::Direction::block) &&
+              policy::meets(target, record.definition)) {
+            const std::string& feed = record.definition.id;
+            parts.try_emplace(policy::part_id(feed, places), Part{feed, target});
+          }
+        }
+      }
+    }
+  }
+  return parts;
+}
+
+void Inputs::build_universe() {
   std::vector<policy::Universe::Feed> feeds;
   for (const store::FeedRecord& record : feeds_) {
     const auto data = data_.find(record.definition.id);
     if (is_used(record, store::Direction::block) && data != data_.end()) {
       feeds.push_back({.id = record.definition.id, .set = data->second.addresses.get()});
+    }
+  }
+  std::deque<store::FeedSet> parts;
+  for (const auto& [id, part] : parts_) {
+    const auto data = data_.find(part.feed);
+    const auto within = addresses_at(part.target);
+    if (data != data_.end() && within && feeds.size() < policy::Universe::kFeedCountMax) {
+      parts.push_back(policy::part_of(*data->second.addresses, *within));
+      feeds.push_back({.id = id, .set = &parts.back()});
     }
   }
   universe_ = policy::Universe::build(feeds, {.narrow_from = narrow_from_, .threads = kThreads});
@@ -325,8 +452,25 @@ Status Inputs::load_sets() {
     const auto data = data_.find(id);
     return data == data_.end() ? kNothing : *data->second.addresses;
   });
-  universe_stale_ = false;
-  return {};
+}
+
+void Inputs::set_geo(std::shared_ptr<const enrich::Geo> geo) {
+  geo_ = std::move(geo);
+  geo_sets_.clear();
+  universe_stale_ = true;
+}
+
+Result<address::IpSet> Inputs::addresses_at(const store::Target& target) const {
+  const std::string places = policy::places_of(target);
+  const auto known = geo_sets_.find(places);
+  if (known != geo_sets_.end()) {
+    return known->second;
+  }
+  auto made = geo_->addresses_of(target.countries, target.asns);
+  if (made) {
+    geo_sets_.emplace(places, *made);
+  }
+  return made;
 }
 
 address::IpSet Inputs::addresses_of(const std::string& feed) const {

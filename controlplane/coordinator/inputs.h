@@ -18,8 +18,10 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/enrich/geo.h"
 #include "controlplane/policy/policies.h"
 #include "controlplane/policy/sweep.h"
+#include "controlplane/safety/net.h"
 #include "controlplane/store/store.h"
 
 namespace merlon::coordinator {
@@ -31,6 +33,10 @@ struct AccountInputs {
   std::vector<policy::OwnList> lists;
   std::vector<std::vector<std::string>> policy_feeds;  // of each policy: what it depends on
   std::vector<std::string> secondaries;                // devices that transfer, by name
+  address::IpSet device_addresses;                     // never in a list of this account's
+  // Of them, prefixes so narrow that they are kept out of the shared lists, too: nobody takes a
+  // whole network out of everybody's lists by registering it.
+  address::IpSet narrow_device_addresses;
 };
 
 // What has to be compiled.
@@ -54,6 +60,16 @@ class Inputs {
   // nullopt: everything may have changed. On an error what is here may be of different times: the
   // next update() must be given nullopt.
   Result<Concerned> update(const std::optional<std::vector<store::Change>>& changes);
+  // What protects addresses and domains from now on; everything is to be compiled again.
+  void set_net(std::shared_ptr<const safety::Net> net) { net_ = std::move(net); }
+  const safety::Net& net() const { return *net_; }
+  // Where addresses are from now on; as set_net().
+  void set_geo(std::shared_ptr<const enrich::Geo> geo);
+  // Where a target's addresses are. Errors: unsupported when no database says so.
+  Result<address::IpSet> addresses_at(const store::Target& target) const;
+  // What of these addresses any feed lists.
+  address::IpSet listed_part(const address::IpSet& addresses) const;
+  address::IpSet narrow_device_addresses() const;  // of all accounts
   // Brings sets and universe up to date. Errors: the store's.
   Status load_sets();
 
@@ -77,10 +93,15 @@ class Inputs {
   };
 
   Result<Concerned> read_everything();
+  Status read_concerned(Concerned& concerned);
   Status read_feeds();
   Status read_account(uint32_t number);
-  // True: other devices of the account transfer than before.
-  Result<bool> read_secondaries(uint32_t number);
+  struct Differs {
+    bool secondaries = false;  // other devices of the account transfer than before
+    bool addresses = false;    // its devices have other addresses, of which some are listed
+  };
+  Result<Differs> read_devices(uint32_t number);
+  bool may_be_listed(const address::IpSet& before, const address::IpSet& after) const;
   Status read_all_accounts();
   Result<AccountInputs> read_contents(const store::Account& account) const;
   Result<policy::OwnList> read_list(const store::CustomList& list) const;
@@ -88,7 +109,19 @@ class Inputs {
   void concern_feed(const std::string& id, Concerned& concerned);
   void concern_definitions(const std::set<std::string>& ids, Concerned& concerned);
 
+  // Part id -> feed and places, of all policies that name places and can be met.
+  struct Part {
+    std::string feed;
+    store::Target target;
+  };
+  std::map<std::string, Part> wanted_parts() const;
+  void build_universe();
+
   const store::Store& store_;
+  std::shared_ptr<const enrich::Geo> geo_ = std::make_shared<const enrich::Geo>();
+  mutable std::map<std::string, address::IpSet> geo_sets_;  // by places_of()
+  std::map<std::string, Part> parts_;                       // in the universe
+  std::shared_ptr<const safety::Net> net_ = std::make_shared<const safety::Net>();
   const policy::NarrowFrom narrow_from_;
   std::vector<store::FeedRecord> feeds_;
   std::map<uint32_t, AccountInputs> accounts_;

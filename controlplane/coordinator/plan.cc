@@ -13,6 +13,15 @@ uint32_t tier_bit(store::Tier tier) {
   return 1u << static_cast<unsigned>(tier);
 }
 
+// The devices' own addresses stay out, of what feeds list and of what the account blocks itself.
+// Only what is listed is named, so that accounts with the same policy have equal selections.
+void spare(const address::IpSet& devices, const Inputs& inputs, policy::Selection& selection) {
+  if (!devices.empty()) {
+    selection.allow = selection.allow.united(inputs.listed_part(devices))
+                          .united(selection.block.intersected(devices));
+  }
+}
+
 void sort_by_label(auto& lists) {
   std::ranges::sort(lists, std::less<>(),
                     [](const auto& list) -> const std::string& { return list.input.label; });
@@ -25,8 +34,9 @@ uint64_t Builder::weight_of(const policy::Selection& selection) const {
   uint64_t weight = 0;
   const std::vector<std::string>& ids = inputs_.universe().feeds();
   for (const policy::Selection::Chosen& chosen : selection.feeds) {
+    const std::string& id = ids[chosen.feed];  // of a feed, or of a part of one
     const auto record =
-        std::ranges::find(inputs_.feeds(), ids[chosen.feed],
+        std::ranges::find(inputs_.feeds(), id.substr(0, id.find('|')),
                           [](const store::FeedRecord& one) { return one.definition.id; });
     if (record != inputs_.feeds().end()) {
       weight += record->state.prefix4_count + record->state.prefix6_count;
@@ -38,9 +48,11 @@ uint64_t Builder::weight_of(const policy::Selection& selection) const {
 Result<Builder::PlannedZone> Builder::plan_shared(int64_t now) const {
   PlannedZone zone;
   zone.apex = options_.compile.suffix;
+  const address::IpSet devices = inputs_.narrow_device_addresses();
   for (const policy::ListDefinition& definition : policy::shared_lists(inputs_.feeds())) {
     PlannedList list;
     list.selection = policy::select_shared(definition, inputs_.context(now));
+    spare(devices, inputs_, list.selection);
     list.input = {.label = definition.name,
                   .tier_mask = tier_bit(definition.tier),
                   .content = nullptr,
@@ -65,6 +77,13 @@ Result<Builder::PlannedList> Builder::plan_policy(const AccountInputs& inputs,
       !good) {
     return std::unexpected(good.error());
   }
+  for (const store::Target& target : policy.targets) {
+    if (!policy::places_of(target).empty()) {
+      if (const auto known = inputs_.addresses_at(target); !known) {
+        return in(fmt::format("policy {}", policy.name), known.error());
+      }
+    }
+  }
   auto selection = policy::select_policy(policy, inputs.lists, inputs_.context(now));
   if (!selection) {
     return in(fmt::format("policy {}", policy.name), selection.error());
@@ -86,6 +105,7 @@ Result<Builder::PlannedList> Builder::plan_policy(const AccountInputs& inputs,
     }
   }
   list.selection = std::move(*selection);
+  spare(inputs.device_addresses, inputs_, list.selection);
   list.info.name = policy.name;
   list.info.kind = "policy";
   list.info.tier = inputs.account.tier;
@@ -124,6 +144,7 @@ Result<Builder::PlannedZone> Builder::plan_account(const AccountInputs& inputs, 
     }
     PlannedList list;
     list.selection = policy::select_own_list(own, allow_lists, inputs_.context(now));
+    spare(inputs.device_addresses, inputs_, list.selection);
     if (list.selection.block.v4.empty() && list.selection.block.v6.empty()) {
       continue;  // domains alone
     }

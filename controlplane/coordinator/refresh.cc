@@ -7,9 +7,11 @@
 #include <ctime>
 
 #include "controlplane/coordinator/coordinator.h"
+#include "controlplane/coordinator/refresh.h"
 #include "controlplane/feeds/parse.h"
 #include "controlplane/feeds/probe.h"
 #include "controlplane/fetch/fetch.h"
+#include "controlplane/store/ageing.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -19,6 +21,8 @@ using store::FeedState;
 
 constexpr int64_t kRetryAfterMaxS = 24 * 3600;  // a server that says never is asked each day
 
+}  // namespace
+
 // What the parser found, as state. Counts of the set are the store's business.
 void describe(const feeds::ParsedFeed& parsed, FeedState& state) {
   state.format = parsed.declaration;
@@ -27,8 +31,6 @@ void describe(const feeds::ParsedFeed& parsed, FeedState& state) {
   state.rejected_by_reason = parsed.rejected_by_reason;
   state.rejected_examples = parsed.rejected_examples;
 }
-
-}  // namespace
 
 Result<api::RefreshReport> Coordinator::refresh_feed(const std::string& id) {
   if (const auto known = store_.feed(id); !known) {  // no mutex for whatever name somebody sends
@@ -92,6 +94,7 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
     return keep_last_good(FeedHealth::failed, fetched.error().message);
   }
   if (fetched->outcome == fetch::FetchResult::Outcome::not_modified) {
+    release(id);
     report.not_modified = true;
     state.health = FeedHealth::good;
     state.reason.clear();
@@ -103,19 +106,27 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
   }
   state.size_bytes = fetched->body.size();
   parse_slots_.acquire();
-  const auto parsed =
-      feeds::parse_feed(fetched->body, definition.format, definition.size_max_bytes);
+  const auto parsed = feeds::parse_feed(fetched->body, store::format_with_ageing(definition),
+                                        definition.size_max_bytes);
   parse_slots_.release();
-  fetched->body = {};
-  fetched->memory = {};
   if (!parsed) {
     // The validators of a copy that was not believed are not kept: it is fetched again.
+    hold(id, *fetched, parsed.error().message);
     return keep_last_good(FeedHealth::quarantined, parsed.error().message);
+  }
+  const Judged judged = judge(record, fetched->body, *parsed);
+  if (!judged.doubt.empty()) {
+    hold(id, *fetched, judged.doubt);
+    return keep_last_good(FeedHealth::quarantined, judged.doubt);
   }
   describe(*parsed, state);
   state.etag = fetched->etag;
   state.last_modified = fetched->last_modified;
-  return apply(std::move(report), parsed->set, now);
+  auto applied = apply(std::move(report), *parsed, now, judged);
+  if (applied) {
+    keep_lines(id, fetched->body);
+  }
+  return applied;
 }
 
 Result<api::ProbeReport> Coordinator::probe_feed(const std::string& url,
@@ -146,21 +157,36 @@ Result<api::ProbeReport> Coordinator::probe_feed(const std::string& url,
   return report;
 }
 
-// The content is believed: the set in force becomes `set`.
-Result<api::RefreshReport> Coordinator::apply(api::RefreshReport report, const store::FeedSet& set,
-                                              int64_t now) {
+// For check(), which shows the line of an entry.
+void Coordinator::keep_lines(const std::string& id, Bytes content) {
+  if (auto kept = store_.keep_content(id, as_text(content)); !kept) {
+    spdlog::warn("feed {}: its lines will not be shown: {}", id, kept.error().message);
+  }
+}
+
+// The content is believed: the set in force becomes what it names and what lingers.
+Result<api::RefreshReport> Coordinator::apply(api::RefreshReport report,
+                                              const feeds::ParsedFeed& parsed, int64_t now,
+                                              const Judged& judged) {
   FeedState& state = report.state;
+  safety::Memory memory = judged.memory;
   state.health = FeedHealth::good;
   state.reason.clear();
   state.last_good = now;
-  const auto in_force = store_.set_of(report.feed);
-  if (state.last_changed == 0 || (in_force && *in_force != set)) {
-    state.last_changed = now;
-  }
-  const auto summary = store_.apply(report.feed, set, state, now);
+  const FeedState before = state;
+  state.last_changed = state.last_changed == 0 ? now : state.last_changed;
+  const auto summary =
+      store_.apply(report.feed, parsed.set, state, now,
+                   {.expiries = parsed.expiries, .change_time = store::ChangeTime::by_difference});
   if (!summary) {
     return std::unexpected(summary.error());
   }
+  if (before.last_changed == 0 || summary->added + summary->removed != 0) {
+    safety::note_change(before, now, memory);
+  }
+  release(report.feed);
+  memory.held.reset();
+  remember(report.feed, memory);
   report.added = summary->added;
   report.removed = summary->removed;
   if (const auto stored = store_.feed(report.feed)) {

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "controlplane/policy/lists.h"
-#include "controlplane/policy/protected_set.h"
 
 namespace merlon::coordinator {
 namespace {
@@ -80,7 +79,8 @@ Status RpzPlanner::prepare() {
   return {};
 }
 
-Result<RpzPlanner::SetPointer> RpzPlanner::domains_of(const store::FeedDefinition& feed) {
+Result<RpzPlanner::SetPointer> RpzPlanner::domains_of(const store::FeedDefinition& feed,
+                                                      const safety::Net& net) {
   SetPointer& known = domains_[feed.id];
   if (known != nullptr) {
     return known;
@@ -92,11 +92,20 @@ Result<RpzPlanner::SetPointer> RpzPlanner::domains_of(const store::FeedDefinitio
   const auto& reader = feed.direction == store::Direction::block ? block_ : allow_;
   domains::DomainSetBuilder builder;
   for (const std::string& text : set ? set->domains : std::vector<std::string>{}) {
-    if (const auto domain = reader->read(text)) {  // what must not be listed is left out
+    const auto domain = reader->read(text);  // what must not be listed is left out
+    if (domain && (feed.direction == store::Direction::allow || !net.leaves_out(*domain))) {
       builder.add(*domain);
     }
   }
-  known = std::make_shared<const domains::DomainSet>(builder.finish());
+  domains::DomainSet listed = builder.finish();
+  if (feed.direction == store::Direction::block && net.has_domains()) {
+    safety::Net::Split split = net.split(listed);
+    if (!split.holes.empty()) {
+      holes_[feed.id] = std::make_shared<const domains::DomainSet>(std::move(split.holes));
+    }
+    listed = std::move(split.kept);
+  }
+  known = std::make_shared<const domains::DomainSet>(std::move(listed));
   return known;
 }
 
@@ -123,7 +132,7 @@ Status RpzPlanner::add_targets(const store::Policy& policy, const Inputs& inputs
     if (!feed.enabled || feed.direction != store::Direction::allow) {
       continue;
     }
-    auto set = domains_of(feed);
+    auto set = domains_of(feed, inputs.net());
     if (!set) {
       return std::unexpected(set.error());
     }
@@ -132,29 +141,62 @@ Status RpzPlanner::add_targets(const store::Policy& policy, const Inputs& inputs
   rules.push_back(std::move(allowed));
   for (const store::Target& target : policy.targets) {
     Rule rule{.action = action_of(target.action), .domains = {}, .addresses = {}};
+    const bool somewhere = !policy::places_of(target).empty();
     for (const store::FeedRecord& record : inputs.feeds()) {
       const store::FeedDefinition& feed = record.definition;
       if (!feed.enabled || feed.direction != store::Direction::block ||
           !policy::meets(target, feed)) {
         continue;
       }
-      auto set = domains_of(feed);
-      if (!set) {
-        return std::unexpected(set.error());
+      if (!somewhere) {
+        auto set = domains_of(feed, inputs.net());
+        if (!set) {
+          return std::unexpected(set.error());
+        }
+        rule.domains.push_back(std::move(*set));
       }
-      rule.domains.push_back(std::move(*set));
       const address::IpSet listed = inputs.addresses_of(feed.id);
       rule.addresses = {.v4 = rule.addresses.v4.united(listed.v4),
                         .v6 = rule.addresses.v6.united(listed.v6)};
     }
-    rule.addresses = minus(minus(rule.addresses, policy::protected_addresses()), inputs.allowed());
+    if (somewhere) {
+      const auto within = inputs.addresses_at(target);
+      if (!within) {
+        return std::unexpected(within.error());
+      }
+      rule.addresses = rule.addresses.intersected(*within);
+    }
+    rule.addresses = minus(minus(rule.addresses, inputs.net().never()), inputs.allowed());
     rules.push_back(std::move(rule));
   }
   return {};
 }
 
+void RpzPlanner::add_holes(const store::Policy& policy, const AccountInputs& account,
+                           const Inputs& inputs, int64_t now, std::vector<Rule>& rules) const {
+  std::vector<SetPointer> holes;
+  for (const std::string& feed : policy::feeds_of(policy, inputs.feeds())) {
+    if (const auto found = holes_.find(feed); found != holes_.end()) {
+      holes.push_back(found->second);
+    }
+  }
+  if (holes.empty()) {
+    return;
+  }
+  domains::DomainSet left = *united(holes);
+  for (const policy::OwnList& list : account.lists) {
+    if (list.list.direction == store::Direction::block &&
+        std::ranges::find(policy.lists, list.list.name) != policy.lists.end()) {
+      left = left.minus(*domains_of(list, now)).kept;
+    }
+  }
+  rules.push_back({.action = RpzAction::passthru,
+                   .domains = {std::make_shared<const domains::DomainSet>(std::move(left))},
+                   .addresses = {}});
+}
+
 void RpzPlanner::add_own_lists(const AccountInputs& account, const store::Policy& policy,
-                               int64_t now, std::vector<Rule>& rules) const {
+                               const Inputs& inputs, int64_t now, std::vector<Rule>& rules) const {
   for (const policy::OwnList& list : account.lists) {
     if (std::ranges::find(policy.lists, list.list.name) == policy.lists.end()) {
       continue;
@@ -164,7 +206,7 @@ void RpzPlanner::add_own_lists(const AccountInputs& account, const store::Policy
                      .domains = {domains_of(list, now)},
                      .addresses = policy::addresses_of(list, {}, now).all});
     if (blocks) {
-      rules.back().addresses = minus(rules.back().addresses, policy::protected_addresses());
+      rules.back().addresses = minus(rules.back().addresses, inputs.net().never());
     }
   }
 }
@@ -199,8 +241,12 @@ Result<compile::RpzInput> RpzPlanner::plan(const AccountInputs& account,
   if (auto added = add_targets(policy, inputs, rules); !added) {
     return std::unexpected(added.error());
   }
-  add_own_lists(account, policy, now, rules);
+  add_own_lists(account, policy, inputs, now, rules);
+  add_holes(policy, account, inputs, now, rules);
   for (Rule& rule : rules) {
+    if (rule.action != RpzAction::passthru) {
+      rule.addresses = minus(rule.addresses, account.device_addresses);
+    }
     input.rules.push_back({.action = rule.action,
                            .garden = rule.action == RpzAction::garden ? garden : name::Name(),
                            .domains = rule.domains.empty() ? nullptr : united(rule.domains),

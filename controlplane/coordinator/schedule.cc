@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which feeds are due, and the threads that refresh them.
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -26,6 +27,9 @@ void Coordinator::run_schedule() {
       }
     }
     expire_entries();
+    age_out();
+    compact_history();
+    watch_net();
     const auto records = store_.feeds();
     if (!records) {
       spdlog::error("reading feeds: {}", records.error().message);

@@ -156,7 +156,7 @@ bool Connection::answer_by_service(WorkerContext& context, Bytes message,
       .client = {.source = peer_.address,
                  .source_port = peer_.port,
                  .transport = answer::Transport::tcp,
-                 .is_encrypted = tls_ != nullptr,
+                 .tls = tls_ != nullptr ? tls_->version() : Tls::none,
                  .certificate = tls_ != nullptr ? std::string_view(tls_->certificate()) : ""}};
   if (reply.outcome != answer::Outcome::forwarded) {
     auto response = services.special != nullptr ? services.special->answer(request) : std::nullopt;

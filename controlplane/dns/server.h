@@ -10,18 +10,24 @@
 // piece per turn, so that others do not wait for it.
 //
 // Memory is bounded whatever clients do:
-//   per connection             ~0.3 kB (8,900 idle ones: 1.6 MB), with TLS ~20 kB
-//   per connection that waits for its client to read: one OutputQueue, ~40 kB; bodies are not
-//   copied
-//     but shared with the snapshot, which lives until its last answer is sent; of a transfer one
-//     piece of kStreamPartSize; of what was looked up elsewhere pipeline_max answers
+//   per connection             ~0.3 kB (10,000 idle ones: 2.2 MB), with TLS 14 kB
+//   per connection that waits for its client to read: one OutputQueue, 36 kB (with TLS 66 kB, a
+//     record and what OpenSSL holds of it included); bodies are not copied but shared with the
+//     snapshot, which lives until its last answer is sent; of a transfer one piece of
+//     kStreamPartSize
+//   answers that cannot be shared (looked up elsewhere, assembled, patched): of a client that does
+//     not read up to unsent_bytes_max and the answer that goes beyond it; those still looked up
+//     when that is reached come on top, pipeline_max x 64 kB at most
 //   received, not yet answered: input_bytes_max in all
 //   per worker                 ~0.1 MB and up to 64 spare output queues
 //   in the kernel, per connection whose client does not read: kernel_unsent_bytes_max and its
 //     overhead (~370 kB), beside what is in flight (the congestion window, net.ipv4.tcp_wmem at
 //     most); net.ipv4.tcp_mem bounds the sum
-// so with the defaults at most 10,000 x 40 kB + 64 MB in this process. Who never reads holds his
-// part for write_stall_timeout and is then reset, which frees the kernel's part too.
+// so with the defaults, when all 16,384 connections are of clients that do not read, 0.6 GB in this
+// process without TLS and 1.1 GB with it, and 64 MB of queries; 10,000 idle ones and 1,000 slow
+// readers take 34 MB (bench/run --tcp). What cannot be shared has no total but
+// connections_per_source_max of each source. Who never reads holds his part for write_stall_timeout
+// and is then reset, which frees the kernel's part too.
 //
 // Writing is plain sendmsg on purpose. Measured on loopback with 64 kB from anonymous memory:
 // copying 3.5 GB/s, vmsplice + splice 2.5 GB/s, MSG_ZEROCOPY 1.6 GB/s (loopback copies it all the
@@ -57,7 +63,7 @@ struct ServerOptions {
   // TLS must be agreed on within this time.
   Milliseconds handshake_timeout{5'000};
   unsigned threads = 1;
-  size_t connections_max = 10'000;
+  size_t connections_max = 16'384;
   size_t connections_per_source_max = 512;  // an IPv6 source is a /64
   // A connection without a query or an unsent answer is closed after this time.
   Milliseconds idle_timeout{10'000};

@@ -20,12 +20,14 @@
 
 namespace merlon::dns {
 
+enum class Tls : uint8_t { none, before_1_3, v1_3 };
+
 // Who asks, and over what.
 struct Client {
   address::Address source{};
   uint16_t source_port = 0;
   answer::Transport transport = answer::Transport::udp;
-  bool is_encrypted = false;          // over TLS
+  Tls tls = Tls::none;
   std::string_view certificate = {};  // SHA-256 of the client's own, lower-case hex; "": none
 };
 

@@ -222,6 +222,10 @@ TlsSession::State TlsSession::state_of(int result) {
   }
 }
 
+Tls TlsSession::version() const {
+  return SSL_version(session_) >= TLS1_3_VERSION ? Tls::v1_3 : Tls::before_1_3;
+}
+
 TlsSession::State TlsSession::shake_hands() {
   ERR_clear_error();
   const int result = SSL_do_handshake(session_);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS for DNS (RFC 7858, and transfers over it, RFC 9103): versions 1.2 and 1.3, ALPN "dot" (a
+// TLS for DNS (RFC 7858, and transfers over it, RFC 9103, for which 1.3 is asked): versions 1.2 and
+// 1.3, ALPN "dot" (a
 // client without ALPN is served, one that offers only something else is refused), session tickets,
 // no renegotiation, no early data.
 //
@@ -19,6 +20,7 @@
 #include <string>
 #include <utility>
 
+#include "controlplane/dns/service.h"
 #include "zones/base/bytes.h"
 #include "zones/base/error.h"
 #include "zones/snapshot/access.h"
@@ -104,6 +106,7 @@ class TlsSession {
   // Tells the client that this was all.
   void say_goodbye();
 
+  Tls version() const;
   bool is_resumed() const { return SSL_session_reused(session_) == 1; }
   // SHA-256 of the client's, lower-case hex; "": it showed none.
   const std::string& certificate() const { return certificate_; }

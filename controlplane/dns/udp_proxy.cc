@@ -196,7 +196,7 @@ void UdpProxyServer::Loop::run() {
     if (polled[0].revents != 0) {
       return;
     }
-    snapshots_.refresh();
+    snapshots_.refresh();  // lets an old snapshot go while nobody asks
     for (size_t i = planes_.size(); i > 0; --i) {
       if (polled[kOwnCount + i - 1].revents != 0 && !serve(planes_[i - 1])) {
         planes_.erase(planes_.begin() + static_cast<std::ptrdiff_t>(i - 1));
@@ -300,6 +300,7 @@ void UdpProxyServer::Loop::answer(const DataPlane& plane, Bytes datagram) {
 
 std::optional<size_t> UdpProxyServer::Loop::answer_message(const Asked& asked, MutableBytes out) {
   const Bytes message = asked.message;
+  snapshots_.refresh();  // after the receive: who asks after a publication sees it
   const SnapshotPointer& snapshot = snapshots_.snapshot();
   if (snapshot == nullptr) {
     add(UdpProxyCounter::no_snapshot);

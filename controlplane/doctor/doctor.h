@@ -90,7 +90,8 @@ struct Notified {
 struct KeyFailure {
   std::string key{};
   std::string source{};
-  std::string error{};  // "BADKEY", "BADSIG", "BADTIME", "BADTRUNC", "NOT_ITS_OWN"
+  // "BADKEY", "BADSIG", "BADTIME", "BADTRUNC", "NOT_ITS_OWN", "UNSIGNED", "TLS_TOO_OLD"
+  std::string error{};
   int64_t clock_skew_s = 0;
   uint64_t count = 0;
   int64_t last = 0;

@@ -44,6 +44,14 @@ KeyWords words_of(const KeyFailure& failure, const Device& device) {
             fmt::format("it signs with key {}, which is another device's", failure.key),
             fmt::format("let it sign with its own key: {}", key)};
   }
+  if (failure.error == "UNSIGNED") {
+    return {"tsig_unsigned", "it asks for transfers without a signature although it has a key",
+            fmt::format("let it sign with its own key: {}", key)};
+  }
+  if (failure.error == "TLS_TOO_OLD") {
+    return {"tls_too_old", "it asks for transfers over TLS 1.2, and they need 1.3 (RFC 9103)",
+            "let it speak TLS 1.3, or transfer with its key over TCP"};
+  }
   if (failure.error == "BADTRUNC") {
     return {"tsig_truncated",
             fmt::format("its signatures with key {} are cut too short", failure.key),

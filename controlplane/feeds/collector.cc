@@ -94,6 +94,29 @@ void Collector::add(const Value& value) {
   add_cut(range);
 }
 
+void Collector::add(const Value& value, int64_t ends) {
+  const size_t v4 = feed_.set.v4.size();
+  const size_t v6 = feed_.set.v6.size();
+  const size_t domains = feed_.set.domains.size();
+  add(value);
+  if (ends == 0) {
+    return;
+  }
+  for (size_t i = v4; i < feed_.set.v4.size(); ++i) {
+    const auto& prefix = feed_.set.v4[i];
+    feed_.expiries.push_back(
+        {.prefix = {address::Family::v4, prefix.length, prefix.bits}, .time = ends});
+  }
+  for (size_t i = v6; i < feed_.set.v6.size(); ++i) {
+    const auto& prefix = feed_.set.v6[i];
+    feed_.expiries.push_back(
+        {.prefix = {address::Family::v6, prefix.length, prefix.bits}, .time = ends});
+  }
+  for (size_t i = domains; i < feed_.set.domains.size(); ++i) {
+    feed_.expiries.push_back({.domain = feed_.set.domains[i], .time = ends});
+  }
+}
+
 void Collector::reject_line(uint64_t number, std::string_view text, RejectReason reason) {
   ++feed_.rejected_count;
   ++rejected_[static_cast<size_t>(reason)];

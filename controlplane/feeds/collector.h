@@ -18,6 +18,8 @@ class Collector {
   Collector(const Declaration& declaration, std::string_view content);
 
   void add(const Value& value);
+  // An entry that ends then; 0: it does not.
+  void add(const Value& value, int64_t ends);
   void take_line() { ++feed_.entry_line_count; }
   void ignore_line() { ++feed_.ignored_count; }
   void reject_line(uint64_t number, std::string_view text, RejectReason reason);

@@ -128,7 +128,8 @@ Status read_option(std::string_view key, std::string_view value, Declaration& ou
   }
   for (const auto& [name, member] :
        {std::pair("start", &Declaration::start), std::pair("end", &Declaration::end),
-        std::pair("prefix", &Declaration::prefix), std::pair("where", &Declaration::where)}) {
+        std::pair("prefix", &Declaration::prefix), std::pair("where", &Declaration::where),
+        std::pair("expires", &Declaration::expires)}) {
     if (key == name && !value.empty()) {
       out.*member = value;
       return {};
@@ -136,8 +137,8 @@ Status read_option(std::string_view key, std::string_view value, Declaration& ou
   }
   return refuse(
       "option", key,
-      "type, urls, defanged, zeros, column, start, end, prefix, where, delimiter, header, "
-      "path, take or to_ids, with a value");
+      "type, urls, defanged, zeros, column, start, end, prefix, where, expires, delimiter, "
+      "header, path, take or to_ids, with a value");
 }
 
 std::string names_of_formats() {
@@ -259,7 +260,8 @@ std::string to_text(const Declaration& declaration) {
   put_items(text, "column", declaration.columns);
   for (const auto& [key, value] :
        {std::pair("start", &declaration.start), std::pair("end", &declaration.end),
-        std::pair("prefix", &declaration.prefix), std::pair("where", &declaration.where)}) {
+        std::pair("prefix", &declaration.prefix), std::pair("where", &declaration.where),
+        std::pair("expires", &declaration.expires)}) {
     if (!value->empty()) {
       text += fmt::format("; {}={}", key, *value);
     }

@@ -10,6 +10,7 @@
 //   start= end= prefix=    csv: a range or a prefix in columns of its own
 //   delimiter=X            csv: a character, or tab, comma, semicolon, pipe, space
 //   where=type:ip|domain   csv: only rows whose column `type` holds one of these
+//   expires=column         csv: when the entry ends, as a date or in Unix seconds (UTC)
 //   header=yes             csv: the first line names the columns
 //   path=a.b[*].c,d[*]     json, ndjson: [*] is each item, * each member, .. any depth
 //   take=marked|addresses|all  prose, rss: what is defanged; that and addresses; names as well
@@ -43,6 +44,7 @@ struct Declaration {
   std::string end = {};
   std::string prefix = {};
   std::string where = {};
+  std::string expires = {};
   char delimiter = ',';
   Switch header = Switch::no;
   std::vector<std::string> paths = {};

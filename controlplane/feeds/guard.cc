@@ -80,12 +80,15 @@ Status check_complete(const ParsedFeed& feed) {
   return {};
 }
 
-Status check_readable(const ParsedFeed& feed) {
+Status check_readable(const ParsedFeed& feed, Belief belief) {
   if (feed.entry_count == 0) {
     return fail(ErrorCode::invalid_argument,
                 "no readable entry in {} lines read as {}: {} blank or comment, {} rejected{}",
                 feed.line_count, to_string(feed.format), feed.ignored_count, feed.rejected_count,
                 first_example(feed));
+  }
+  if (belief == Belief::accepted) {
+    return {};
   }
   const uint64_t refused = feed.rejected_count - count_foreign(feed);
   const uint64_t significant = feed.entry_line_count + refused;
@@ -98,7 +101,8 @@ Status check_readable(const ParsedFeed& feed) {
 
 }  // namespace
 
-Result<ParsedFeed> parse_feed(Bytes content, std::string_view format, uint64_t size_max_bytes) {
+Result<ParsedFeed> parse_feed(Bytes content, std::string_view format, uint64_t size_max_bytes,
+                              Belief belief) {
   const Result<Decoded> decoded = decode(content, {.size_max_bytes = size_max_bytes});
   if (!decoded) {
     return std::unexpected(decoded.error());
@@ -111,7 +115,8 @@ Result<ParsedFeed> parse_feed(Bytes content, std::string_view format, uint64_t s
   if (!feed) {
     return feed;
   }
-  for (const Status& check : {check_readable(*feed), check_complete(*feed)}) {
+  const Status complete = belief == Belief::accepted ? Status{} : check_complete(*feed);
+  for (const Status& check : {check_readable(*feed, belief), complete}) {
     if (!check) {
       return std::unexpected(check.error());
     }

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "controlplane/feeds/reject.h"
+#include "controlplane/store/ageing.h"
 #include "controlplane/store/model.h"
 #include "zones/base/bytes.h"
 #include "zones/base/error.h"
@@ -90,6 +91,8 @@ struct ParsedFeed {
   uint64_t entry_count = 0;       // values taken, before ranges are cut and repetitions removed
   std::vector<std::pair<std::string, uint64_t>> rejected_by_reason;  // non-zero, in list order
   std::vector<store::RejectedLine> rejected_examples;                // the first ten
+  // Of entries whose source says when they end; a value may be there twice.
+  std::vector<store::Expiry> expiries;
   std::vector<std::string> notes;  // one sentence each: metadata, cleared host bits, dropped ports
   // Spamhaus JSON: the number of records that the metadata declares, and the rows seen.
   std::optional<uint64_t> records_declared;
@@ -103,12 +106,16 @@ struct Declaration;
 Result<ParsedFeed> parse(Bytes content, const Declaration& declaration);
 Result<ParsedFeed> parse(Bytes content, Format format);
 
+// accepted: somebody has looked at it, so any readable entry will do.
+enum class Belief : uint8_t { guarded, accepted };
+
 // `format` is a declaration ("csv; column=3") or "auto". Unpacks and decodes (decode.h) first.
 // "auto" never takes the hosts of URLs, nor names out of prose: only a definition can say so.
 // Errors: invalid_argument (unknown format or option; content that is not believable) and
 // unsupported (content that is none of the formats, an archive that is cut off).
 Result<ParsedFeed> parse_feed(Bytes content, std::string_view format,
-                              uint64_t size_max_bytes = kContentSizeMax);
+                              uint64_t size_max_bytes = kContentSizeMax,
+                              Belief belief = Belief::guarded);
 
 // Fit for a log line or a page: at most size_max bytes, everything but printable ASCII replaced
 // by '?'.

@@ -5,6 +5,7 @@
 #include "controlplane/feeds/collector.h"
 #include "controlplane/feeds/columns.h"
 #include "controlplane/feeds/lines.h"
+#include "controlplane/feeds/time_field.h"
 #include "controlplane/feeds/token.h"
 
 namespace merlon::feeds {
@@ -137,6 +138,7 @@ struct Columns {
   std::optional<size_t> end;
   std::optional<size_t> prefix;
   std::optional<size_t> where;
+  std::optional<size_t> expires;
   std::vector<std::string> wanted;  // what the column `where` must hold, in lower case
 };
 
@@ -185,7 +187,8 @@ Result<Columns> resolve(const Declaration& declaration,
   }
   for (const auto& [column, member] :
        {std::pair(&declaration.start, &Columns::start), std::pair(&declaration.end, &Columns::end),
-        std::pair(&declaration.prefix, &Columns::prefix)}) {
+        std::pair(&declaration.prefix, &Columns::prefix),
+        std::pair(&declaration.expires, &Columns::expires)}) {
     if (!column->empty()) {
       const Result<size_t> index = find(*column);
       if (!index) {
@@ -259,11 +262,21 @@ void TableReader::read(uint64_t number, std::string_view line,
       return;
     }
   }
+  int64_t ends = 0;
+  if (columns_.expires && *columns_.expires < fields.size() &&
+      !is_nothing(fields[*columns_.expires])) {
+    const auto time = read_time(fields[*columns_.expires]);
+    if (!time) {
+      collector_.note(fmt::format("line {}: \"{}\" is not a time, the entry has no end", number,
+                                  fields[*columns_.expires]));
+    }
+    ends = time.value_or(0);
+  }
   std::optional<RejectReason> reason;
   bool added = false;
   const auto take = [&](const Read<Value>& value) {
     if (value) {
-      collector_.add(*value);
+      collector_.add(*value, ends);
       added = true;
     } else if (!reason) {
       reason = value.error();

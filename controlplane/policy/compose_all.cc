@@ -372,12 +372,30 @@ class Finisher {
     }
   }
 
+  // What own entries lost falls off although feeds list it too: classes that are kept whole and
+  // hashes below the limit were counted without it. Where a feed lists it in a wide prefix it stays
+  // in that.
+  void take_out_lost(ListContent& content) const {
+    const Plan& plan = *draft_.plan;
+    std::vector<bool> only_narrow(common_.universe.class_count());
+    for (const Take& take : draft_.takes) {
+      only_narrow[take.class_number] = !take.wide;
+    }
+    const IpSet parts{set_of_parts(plan.replaced_parts.v4, only_narrow),
+                      set_of_parts(plan.replaced_parts.v6, only_narrow)};
+    content.narrow = content.narrow.minus(plan.own_lost_set);
+    content.addresses = content.addresses.minus(parts.intersected(plan.own_lost_set));
+  }
+
   void add_own(ListContent& content) const {
     const Plan& plan = *draft_.plan;
     const Selection& selection = *plan.selection;
     std::vector<bool> taken(common_.universe.class_count());
     for (const Take& take : draft_.takes) {
       taken[take.class_number] = true;
+    }
+    if (plan.own_lost != 0) {
+      take_out_lost(content);
     }
     content.addresses = content.addresses.minus(selection.allow).united(plan.block);
     content.narrow = content.narrow.minus(selection.allow).united(plan.block_narrow);

@@ -127,7 +127,8 @@ uint64_t take_own(Plan& plan, const Common& common) {
     const uint64_t own = count_of(plan.block_narrow);
     if (selection.capacity != 0 && own > selection.capacity) {
       const IpSet kept = lowest(plan.block_narrow, selection.capacity);
-      plan.block = plan.block.minus(plan.block_narrow.minus(kept));
+      plan.own_lost_set = plan.block_narrow.minus(kept);
+      plan.block = plan.block.minus(plan.own_lost_set);
       plan.own_lost = own - selection.capacity;
       plan.replaced_parts = parts_of(common.universe, plan.block_narrow);
       plan.block_narrow = kept;

@@ -103,9 +103,10 @@ struct Plan {
   // Own entries without what is never blocked or allowed.
   address::IpSet block{};
   address::IpSet block_narrow{};
-  OwnParts allowed_parts{};   // of what is taken out by the own allow lists
-  OwnParts replaced_parts{};  // of what own entries say themselves
-  uint64_t own_lost = 0;
+  OwnParts allowed_parts{};       // of what is taken out by the own allow lists
+  OwnParts replaced_parts{};      // of what own entries say themselves
+  address::IpSet own_lost_set{};  // own narrow addresses that the capacity has no room for
+  uint64_t own_lost = 0;          // how many
 
   bool cut = false;
   uint32_t boundary_score = 0;  // classes above stay whole, classes below fall off

@@ -80,12 +80,17 @@ Selection::Chosen chosen_of(const store::FeedDefinition& feed, int number) {
   return {.feed = static_cast<uint16_t>(number), .score = score_of(feed.severity, feed.confidence)};
 }
 
+// `ids` as parts_of() gives them.
 void choose(std::span<const std::string> ids, const SelectionContext& context,
             Selection& selection) {
-  for (const store::FeedRecord& feed : context.feeds) {
-    const int number = context.universe.feed_number(feed.definition.id);
-    if (number >= 0 && std::ranges::binary_search(ids, feed.definition.id)) {
-      selection.feeds.push_back(chosen_of(feed.definition, number));
+  for (const std::string& id : ids) {
+    const std::string_view feed = std::string_view(id).substr(0, id.find('|'));
+    const auto record = std::ranges::find(context.feeds, feed, [](const store::FeedRecord& one) {
+      return std::string_view(one.definition.id);
+    });
+    const int number = context.universe.feed_number(id);
+    if (number >= 0 && record != context.feeds.end()) {
+      selection.feeds.push_back(chosen_of(record->definition, number));
     }
   }
   std::ranges::sort(selection.feeds, {}, &Selection::Chosen::feed);
@@ -140,6 +145,63 @@ std::vector<std::string> feeds_of(const store::Policy& policy,
   return ids;
 }
 
+std::string places_of(const store::Target& target) {
+  if (target.countries.empty() && target.asns.empty()) {
+    return "";
+  }
+  std::vector<std::string> countries = target.countries;
+  std::vector<uint32_t> asns = target.asns;
+  std::ranges::sort(countries);
+  std::ranges::sort(asns);
+  return fmt::format("{}/{}", fmt::join(countries, ","), fmt::join(asns, ","));
+}
+
+std::string part_id(const std::string& feed, std::string_view places) {
+  return places.empty() ? feed : fmt::format("{}|{}", feed, places);
+}
+
+std::vector<std::string> parts_of(const store::Policy& policy,
+                                  std::span<const store::FeedRecord> feeds) {
+  std::vector<std::string> ids;
+  for (const store::FeedRecord& feed : feeds) {
+    const store::FeedDefinition& definition = feed.definition;
+    std::vector<std::string> places;
+    for (const store::Target& target : policy.targets) {
+      if (definition.enabled && definition.direction == store::Direction::block &&
+          meets(target, definition)) {
+        places.push_back(places_of(target));
+      }
+    }
+    const bool whole = std::ranges::find(places, "") != places.end();
+    for (const std::string& place : whole ? std::vector<std::string>{""} : places) {
+      ids.push_back(part_id(definition.id, place));
+    }
+  }
+  std::ranges::sort(ids);
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+store::FeedSet part_of(const store::FeedSet& set, const address::IpSet& within) {
+  store::FeedSet part;
+  const auto cut = [](const auto& prefixes, const auto& ranges, auto& out) {
+    for (const auto& prefix : prefixes) {
+      const auto whole = prefix.range();
+      using Bits = decltype(whole.first);
+      auto at = std::ranges::lower_bound(ranges, whole.first, {},
+                                         [](const auto& range) { return range.last; });
+      for (; at != ranges.end() && at->first <= whole.last; ++at) {
+        const Range<Bits> both{std::max(at->first, whole.first), std::min(at->last, whole.last)};
+        address::for_each_prefix<Bits>(both, [&](const auto& one) { out.push_back(one); });
+      }
+    }
+  };
+  cut(set.v4, within.v4.ranges(), part.v4);
+  cut(set.v6, within.v6.ranges(), part.v6);
+  part.normalise();
+  return part;
+}
+
 OwnAddresses addresses_of(const OwnList& list, const NarrowFrom& narrow_from, int64_t now) {
   Collected all;
   Collected narrow;
@@ -176,7 +238,7 @@ Result<Selection> select_policy(const store::Policy& policy, std::span<const Own
                 policy.name, policy.profile, fmt::join(profile_names(), ", "));
   }
   Selection selection;
-  choose(feeds_of(policy, context.feeds), context, selection);
+  choose(parts_of(policy, context.feeds), context, selection);
   size_t found = 0;
   for (const OwnList& list : lists) {
     if (!uses(policy, list.list)) {

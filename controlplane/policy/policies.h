@@ -27,6 +27,15 @@ std::vector<std::string> feeds_of(const store::Policy& policy,
                                   std::span<const store::FeedRecord> feeds);
 bool meets(const store::Target& target, const store::FeedDefinition& feed);
 
+// A target that names places takes a part of a feed, which is a feed of its own in the universe.
+std::string places_of(const store::Target& target);  // "DE,FR/3320"; "": anywhere
+std::string part_id(const std::string& feed, std::string_view places);
+// The ids in the universe of what a policy takes, sorted: feeds whole and parts of others.
+std::vector<std::string> parts_of(const store::Policy& policy,
+                                  std::span<const store::FeedRecord> feeds);
+// Of a set, what lies in these addresses; neighbours are not merged.
+store::FeedSet part_of(const store::FeedSet& set, const address::IpSet& within);
+
 // The addresses of a list's entries in force at `now` (entries of domains are left out).
 struct OwnAddresses {
   address::IpSet all;

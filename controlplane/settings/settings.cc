@@ -31,6 +31,10 @@ constexpr settings::Option kOptions[] = {
     {"tls_client_ca_file", Kind::text, "\"\"", 0, 0,
      "PEM, who may have issued clients' certificates; empty: anybody, the device names its own"},
     {"dns_threads", Kind::number, "1", 1, 256, "threads that serve DNS over TCP"},
+    {"dns_connections", Kind::number, "16384", 1, 1'000'000,
+     "TCP connections open at once, in all; as many descriptors are needed"},
+    {"dns_connections_per_source", Kind::number, "512", 1, 1'000'000,
+     "of those from one IPv4 address or IPv6 /64"},
     {"ttl_s", Kind::number, "900", 1, 86400, "TTL of list records in seconds"},
     {"negative_ttl_s", Kind::number, "60", 1, 86400, "TTL of negative answers in seconds"},
     {"addresses4_per_name", Kind::number, "4000", 1, 4000, "A records under one name"},
@@ -63,6 +67,14 @@ constexpr settings::Option kOptions[] = {
      "answer to version.bind over TCP, at most 64 bytes; empty: refused"},
     {"cookie_secret_file", Kind::text, "\"\"", 0, 0,
      "the data plane's file of cookie secrets; empty: no cookies over TCP"},
+    {"allow_files", Kind::text_list, "[]", 0, 0,
+     "files of addresses, prefixes, ranges and domains that no list may carry, one a line"},
+    {"top_domain_files", Kind::text_list, "[]", 0, 0,
+     "files of popular domains (\"name\" or \"rank,name\" a line) that feeds cannot block"},
+    {"geo_country_file", Kind::text, "\"\"", 0, 0,
+     "an MMDB of countries (tools/get-geo brings one), for targets and check; empty: none"},
+    {"geo_asn_file", Kind::text, "\"\"", 0, 0,
+     "an MMDB of autonomous systems, likewise; both are looked at for changes"},
     {"zone_directory", Kind::text, "\"\"", 0, 0,
      "a folder of zone files, each <apex>.zone, served as they are; empty: none"},
     {"zones", Kind::text_list, "[]", 0, 0,
@@ -82,6 +94,20 @@ Status read_test_addresses(const settings::Section& section, compile::Settings& 
   out.test_address4 = static_cast<address::Bits4>(v4->bits);
   out.test_address6 = v6->bits;
   return {};
+}
+
+void read_feed_files(const settings::Section& section, Settings& result) {
+  result.net = {.allow_files = section.text_list("allow_files"),
+                .top_domain_files = section.text_list("top_domain_files")};
+  result.geo = {.country_file = section.text("geo_country_file"),
+                .asn_file = section.text("geo_asn_file")};
+}
+
+void read_dns_limits(const settings::Section& section, Settings& out) {
+  out.dns_thread_count = static_cast<unsigned>(section.number("dns_threads"));
+  out.dns_connections = static_cast<size_t>(section.number("dns_connections"));
+  out.dns_connections_per_source =
+      static_cast<size_t>(section.number("dns_connections_per_source"));
 }
 
 }  // namespace
@@ -126,7 +152,7 @@ Result<Settings> load_settings(const std::string& path) {
     return fail(ErrorCode::invalid_argument,
                 "{}: dot_listen needs tls_certificate_file and tls_key_file", path);
   }
-  result.dns_thread_count = static_cast<unsigned>(section->number("dns_threads"));
+  read_dns_limits(*section, result);
   result.https_listen = section->text_list("https_listen");
   result.api_token_file = section->text("api_token_file");
   if (!result.https_listen.empty() &&
@@ -143,6 +169,7 @@ Result<Settings> load_settings(const std::string& path) {
   result.identity = section->text("identity");
   result.version = section->text("version");
   result.cookie_secret_file = section->text("cookie_secret_file");
+  read_feed_files(*section, result);
   result.zones.directory = section->text("zone_directory");
   for (const std::string& text : section->text_list("zones")) {
     auto source = zonefile::parse_source(text);

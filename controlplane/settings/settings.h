@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "controlplane/compile/compile.h"
+#include "controlplane/enrich/geo.h"
 #include "controlplane/fetch/fetch.h"
+#include "controlplane/safety/net.h"
 #include "controlplane/zonefile/zone_set.h"
 #include "zones/base/error.h"
 
@@ -25,6 +27,8 @@ struct Settings {
   std::string tls_key_file;
   std::string tls_client_ca_file;  // empty: any client certificate proves its key
   unsigned dns_thread_count = 1;
+  size_t dns_connections = 16'384;  // open over TCP at once
+  size_t dns_connections_per_source = 512;
   std::vector<std::string> https_listen;
   std::string api_token_file;  // empty: no REST API over HTTPS
   size_t generations_kept = 32;
@@ -37,11 +41,14 @@ struct Settings {
   std::string cookie_secret_file;  // the data plane's; empty: no cookies over TCP
 
   zonefile::ZoneSetOptions zones;  // the operators'
+  safety::NetOptions net;
+  enrich::GeoOptions geo;
 
   std::string store_path() const { return state_directory + "/store"; }
   std::string snapshot_path() const { return state_directory + "/snapshots"; }
   std::string feed_directory() const { return state_directory + "/feeds"; }
   std::string catalogue_path() const { return state_directory + "/catalogue"; }
+  std::string held_path() const { return state_directory + "/held"; }
   std::string zone_log_path() const { return state_directory + "/zones.log"; }
   std::string journal_path() const { return state_directory + "/journal"; }
   std::string signing_key_path() const { return state_directory + "/manifest.key"; }

@@ -31,7 +31,9 @@ json to_json(const Target& target) {
               {"categories", target.categories},
               {"severity_min", target.severity_min},
               {"confidence_min", target.confidence_min},
-              {"action", static_cast<int>(target.action)}};
+              {"action", static_cast<int>(target.action)},
+              {"countries", target.countries},
+              {"asns", target.asns}};
 }
 
 Target target_from(const json& j) {
@@ -41,6 +43,8 @@ Target target_from(const json& j) {
   target.severity_min = j.at("severity_min");
   target.confidence_min = j.at("confidence_min");
   target.action = enum_from(j.at("action"), Action::garden);
+  target.countries = j.value("countries", target.countries);
+  target.asns = j.value("asns", target.asns);
   return target;
 }
 

@@ -173,15 +173,116 @@ Device device_from(const json& j) {
 
 }  // namespace
 
+namespace {
+
+void append_varint(std::string& out, uint64_t number) {
+  while (number >= 0x80) {
+    out.push_back(static_cast<char>(number | 0x80));
+    number >>= 7;
+  }
+  out.push_back(static_cast<char>(number));
+}
+
+// At most five bytes, which hold 33 bits.
+bool take_varint(std::string_view& bytes, uint64_t& out) {
+  out = 0;
+  for (unsigned shift = 0; shift <= 28; shift += 7) {
+    if (bytes.empty()) {
+      return false;
+    }
+    const auto byte = static_cast<uint8_t>(bytes.front());
+    bytes.remove_prefix(1);
+    out |= uint64_t{byte & 0x7fu} << shift;
+    if ((byte & 0x80) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool take_be32(std::string_view& bytes, uint32_t& out) {
+  if (bytes.size() < 4) {
+    return false;
+  }
+  out = load_be32(as_bytes(bytes).data());
+  bytes.remove_prefix(4);
+  return true;
+}
+
+bool take_head(std::string_view& bytes, Sighting& out) {
+  uint64_t head = 0;
+  if (!take_varint(bytes, head) || (head >> 1) > UINT32_MAX) {
+    return false;
+  }
+  out.feed = static_cast<uint32_t>(head >> 1);
+  out.listed = (head & 1) != 0;
+  return true;
+}
+
+// Moves `at` on by a stored span; false when that leads beyond the times there are.
+bool take_span(std::string_view& bytes, uint32_t& at) {
+  uint64_t span = 0;
+  if (!take_varint(bytes, span) || span > UINT32_MAX - at) {
+    return false;
+  }
+  at += static_cast<uint32_t>(span);
+  return true;
+}
+
+bool take_intervals(std::string_view& bytes, Sighting& out) {
+  uint64_t count = 0;
+  uint32_t at = 0;
+  if (!take_head(bytes, out) || !take_varint(bytes, count) || count == 0 || count > bytes.size() ||
+      !take_be32(bytes, at)) {
+    return false;
+  }
+  for (uint64_t i = 0; i < count; ++i) {
+    StoredInterval& interval = out.earlier.emplace_back();
+    interval.from = at;
+    if (!take_span(bytes, at)) {
+      return false;
+    }
+    interval.until = at;
+    if (!take_span(bytes, at)) {
+      return false;
+    }
+  }
+  out.first_seen = at;
+  if (out.listed) {
+    return true;
+  }
+  const bool ended = take_span(bytes, at);
+  out.last_seen = at;
+  return ended;
+}
+
+void append_intervals(std::string& out, const Sighting& sighting) {
+  out.push_back('\0');
+  append_varint(out, uint64_t{sighting.feed} * 2 + (sighting.listed ? 1 : 0));
+  append_varint(out, sighting.earlier.size());
+  append_be32(out, sighting.earlier.front().from);
+  for (size_t i = 0; i < sighting.earlier.size(); ++i) {
+    const StoredInterval& interval = sighting.earlier[i];
+    const bool last = i + 1 == sighting.earlier.size();
+    append_varint(out, interval.until - interval.from);
+    append_varint(out,
+                  (last ? sighting.first_seen : sighting.earlier[i + 1].from) - interval.until);
+  }
+  if (!sighting.listed) {
+    append_varint(out, sighting.last_seen - sighting.first_seen);
+  }
+}
+
+}  // namespace
+
 void encode_sightings(const std::vector<Sighting>& sightings, std::string& out) {
   out.clear();
   for (const Sighting& sighting : sightings) {
-    uint64_t head = uint64_t{sighting.feed} * 2 + (sighting.listed ? 1 : 0);
-    while (head >= 0x80) {
-      out.push_back(static_cast<char>(head | 0x80));
-      head >>= 7;
+    if (!sighting.earlier.empty()) {
+      append_intervals(out, sighting);
+      continue;
     }
-    out.push_back(static_cast<char>(head));
+    append_varint(out, uint64_t{sighting.feed} * 2 + (sighting.listed ? 1 : 0));
     append_be32(out, sighting.first_seen);
     if (!sighting.listed) {
       append_be32(out, sighting.last_seen);
@@ -192,35 +293,64 @@ void encode_sightings(const std::vector<Sighting>& sightings, std::string& out) 
 bool decode_sightings(std::string_view bytes, std::vector<Sighting>& out) {
   out.clear();
   while (!bytes.empty()) {
-    uint64_t head = 0;
-    unsigned shift = 0;
-    bool more = true;
-    while (more) {  // at most five bytes hold 33 bits
-      if (bytes.empty() || shift > 28) {
+    Sighting& sighting = out.emplace_back();
+    if (bytes.front() == '\0') {
+      bytes.remove_prefix(1);
+      if (!take_intervals(bytes, sighting)) {
         return false;
       }
-      const auto byte = static_cast<uint8_t>(bytes.front());
-      bytes.remove_prefix(1);
-      head |= uint64_t{byte & 0x7fu} << shift;
-      shift += 7;
-      more = (byte & 0x80) != 0;
-    }
-    if ((head >> 1) > UINT32_MAX) {
+    } else if (!take_head(bytes, sighting) || !take_be32(bytes, sighting.first_seen) ||
+               (!sighting.listed && !take_be32(bytes, sighting.last_seen))) {
       return false;
     }
-    Sighting sighting;
-    sighting.feed = static_cast<uint32_t>(head >> 1);
-    sighting.listed = (head & 1) != 0;
-    const size_t need = sighting.listed ? 4 : 8;
-    if (bytes.size() < need) {
-      return false;
-    }
-    sighting.first_seen = load_be32(as_bytes(bytes).data());
-    sighting.last_seen = sighting.listed ? 0 : load_be32(as_bytes(bytes).data() + 4);
-    bytes.remove_prefix(need);
-    out.push_back(sighting);
   }
   return true;
+}
+
+std::string encode_set_entry(const SetEntry& entry) {
+  if (entry.kind == SetEntry::Kind::listed) {
+    return {};
+  }
+  std::string bytes(1, entry.kind == SetEntry::Kind::limited     ? 'u'
+                       : entry.kind == SetEntry::Kind::lingering ? 'g'
+                                                                 : 'o');
+  append_be32(bytes, entry.time);
+  return bytes;
+}
+
+bool decode_set_entry(std::string_view bytes, SetEntry& out) {
+  out = {};
+  if (bytes.empty()) {
+    return true;
+  }
+  const char kind = bytes.front();
+  out.kind = kind == 'u'   ? SetEntry::Kind::limited
+             : kind == 'g' ? SetEntry::Kind::lingering
+                           : SetEntry::Kind::out;
+  bytes.remove_prefix(1);
+  return (kind == 'u' || kind == 'g' || kind == 'o') && take_be32(bytes, out.time) && bytes.empty();
+}
+
+std::string encode_ageing_key(const AgeingKey& key) {
+  std::string bytes = big_endian(0);
+  append_be32(bytes, key.time);
+  append_be32(bytes, key.feed);
+  bytes += key.value_key;
+  return bytes;
+}
+
+bool decode_ageing_key(std::string_view bytes, AgeingKey& out) {
+  uint32_t zero = 0;
+  if (!take_be32(bytes, zero) || zero != 0 || !take_be32(bytes, out.time) ||
+      !take_be32(bytes, out.feed) || bytes.size() < 2) {
+    return false;
+  }
+  out.value_key = bytes;
+  return true;
+}
+
+std::string ageing_keys_end(uint32_t time) {
+  return time == UINT32_MAX ? big_endian(1) : big_endian(0) + big_endian(time + 1);
 }
 
 uint32_t to_stored_time(int64_t seconds) {

@@ -4,12 +4,16 @@
 //
 // A *value key* is an indicator as bytes, in the order that FeedSet::normalise gives:
 //   '4' address(4, network order) length(1)  |  '6' address(16) length(1)  |  'd' domain text
-// A key of column `sets` is the feed number (4, network order) and a value key; its value is empty.
+// A key of column `sets` is the feed number (4, network order) and a value key; its value is empty,
+// or for an entry that ages a kind ('u', 'g', 'o') and a time (4): SetEntry. Beside them, for those
+// that change by themselves: 0(4) time(4) feed number(4) value key -> "".
 // A key of column `indicators` serves lookups instead: all prefixes that can cover an address, or
 // all parents of a domain, are few exact keys:
 //   '4' length(1) address(4)  |  '6' length(1) address(16)  |  'd' "com.example.www."
 // Its value is a run of sightings: varint(feed number * 2 + listed), first_seen (4, network order)
-// and, when not listed, last_seen (4): 5 bytes for most.
+// and, when not listed, last_seen (4): 5 bytes for most. One of several intervals is 0, varint(feed
+// number * 2 + listed), varint(earlier intervals), the first's start (4), and varints: for each
+// earlier one its length and the break after it, then, when not listed, the last one's length.
 #pragma once
 
 #include <cstdint>
@@ -24,14 +28,51 @@ namespace merlon::store {
 
 inline constexpr size_t kDomainSizeMax = 253;
 
+struct StoredInterval {
+  uint32_t from = 0;
+  uint32_t until = 0;
+  bool operator==(const StoredInterval&) const = default;
+};
+
 // A feed's word on one indicator, as stored. Feeds are numbers here; the numbers are never reused.
 struct Sighting {
   uint32_t feed = 0;
-  uint32_t first_seen = 0;
-  uint32_t last_seen = 0;  // when withdrawn; 0 while listed
+  uint32_t first_seen = 0;  // of the latest interval
+  uint32_t last_seen = 0;   // when withdrawn; 0 while listed
   bool listed = false;
+  std::vector<StoredInterval> earlier = {};  // oldest first, apart from each other
   bool operator==(const Sighting&) const = default;
 };
+
+// How a feed's entry stands.
+struct SetEntry {
+  enum class Kind : uint8_t {
+    listed,     // as long as the source names it
+    limited,    // the same, but not beyond `time`
+    lingering,  // the source names it no more; it counts until `time`
+    out,        // aged out at `time`, though the source goes on naming it
+  };
+
+  Kind kind = Kind::listed;
+  uint32_t time = 0;
+
+  bool counts() const { return kind != Kind::out; }
+  bool ages() const { return kind == Kind::limited || kind == Kind::lingering; }
+  bool operator==(const SetEntry&) const = default;
+};
+std::string encode_set_entry(const SetEntry& entry);
+// False when the bytes are not what encode_set_entry writes.
+bool decode_set_entry(std::string_view bytes, SetEntry& out);
+
+struct AgeingKey {
+  uint32_t time = 0;
+  uint32_t feed = 0;
+  std::string_view value_key;  // into the decoded bytes
+};
+std::string encode_ageing_key(const AgeingKey& key);
+bool decode_ageing_key(std::string_view bytes, AgeingKey& out);
+// Up to which key those of `time` and before reach.
+std::string ageing_keys_end(uint32_t time);
 
 void encode_sightings(const std::vector<Sighting>& sightings, std::string& out);
 // False when the bytes are not what encode_sightings writes.

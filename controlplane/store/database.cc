@@ -26,6 +26,7 @@ constexpr size_t kWriteBufferBytes = 16 << 20;      // of a column with many ent
 constexpr size_t kSmallWriteBufferBytes = 1 << 20;  // of the others
 constexpr uint64_t kLogBytesMax = 64 << 20;
 constexpr int kOpenFilesMax = 256;
+constexpr uint64_t kBlobSizeMin = 1024;
 constexpr double kBloomBitsPerKey = 10;  // about 1 % false positives
 
 constexpr std::string_view kDamageAdvice =
@@ -82,6 +83,15 @@ rocksdb::ColumnFamilyOptions column_options(std::string_view name,
                                                                   : rocksdb::kNoCompression;
   options.bottommost_compression =
       has_compression(rocksdb::kZSTD) ? rocksdb::kZSTD : options.compression;
+  if (name == "contents") {  // large values that are replaced whole: kept out of the tables
+    options.write_buffer_size = kWriteBufferBytes;
+    options.enable_blob_files = true;
+    options.min_blob_size = kBlobSizeMin;
+    options.blob_compression_type = options.bottommost_compression;
+    options.enable_blob_garbage_collection = true;
+    options.blob_garbage_collection_age_cutoff = 1;
+    options.blob_garbage_collection_force_threshold = 0.5;
+  }
   return options;
 }
 
@@ -332,6 +342,7 @@ Result<std::vector<std::optional<std::string>>> Database::get_many(
 Status Database::write(rocksdb::WriteBatch& batch, Durability durability) {
   rocksdb::WriteOptions options;
   options.sync = durability == Durability::synced;
+  options.disableWAL = durability == Durability::lazy;
   const auto status = db_->Write(options, &batch);
   if (!status.ok()) {
     return failed(status);

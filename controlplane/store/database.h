@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RocksDB as the store needs it: nine column families under one directory, bounded memory, and
+// RocksDB as the store needs it: ten column families under one directory, bounded memory, and
 // every failure as an Error that names the directory and what to do.
 //
 // Recovery: the log is read with kTolerateCorruptedTailRecords. A torn end (the process was killed
@@ -32,18 +32,22 @@ enum class Column : uint8_t {
   accounts,
   lists,
   entries,
-  policies
+  policies,
+  contents
 };
-inline constexpr std::array<std::string_view, 9> kColumnNames = {
-    "feeds", "sets", "indicators", "devices", "meta", "accounts", "lists", "entries", "policies"};
+inline constexpr std::array<std::string_view, 10> kColumnNames = {
+    "feeds",    "sets",  "indicators", "devices",  "meta",
+    "accounts", "lists", "entries",    "policies", "contents"};
 // Every file of the store is readable by this program and those of the same version number.
-// Version 2 brought accounts, lists, entries and policies; upgrade.cc makes it of version 1.
-inline constexpr uint64_t kSchemaVersion = 2;
+// Version 2 brought accounts, lists, entries and policies, version 3 histories of several
+// intervals, ageing and the contents of feeds; upgrade.cc makes it of older ones.
+inline constexpr uint64_t kSchemaVersion = 3;
 inline constexpr std::string_view kSchemaKey = "schema";
 
 enum class Durability {
   synced,   // survives a power failure once write() returned
   process,  // survives the death of the process
+  lazy,     // survives when the database is closed in order; kept out of the log
 };
 
 class Database {

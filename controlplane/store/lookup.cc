@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading: sets and observations. A lookup of an address asks for the prefix of every length that
 // covers it in one MultiGet (33 or 129 keys), one of a domain for the domain and its parents.
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "controlplane/store/ageing.h"
+#include "controlplane/store/history.h"
 #include "controlplane/store/store_impl.h"
 #include "zones/name/name.h"
 
@@ -16,6 +19,7 @@ namespace {
 struct FeedOfNumber {
   std::string id;
   int64_t last_good = 0;
+  Ageing ageing = {};
 };
 
 class FeedNames {
@@ -44,7 +48,10 @@ class FeedNames {
       if (!stored) {
         return in(fmt::format("store {}: feed {}", database_.path(), feed.id), stored.error());
       }
-      feed.last_good = stored->number == number ? stored->record.state.last_good : 0;
+      if (stored->number == number) {
+        feed.last_good = stored->record.state.last_good;
+        feed.ageing = parse_ageing(stored->record.definition.ageing).value_or(Ageing{});
+      }
     }
     return &known_.emplace(number, std::move(feed)).first->second;
   }
@@ -76,12 +83,51 @@ Result<std::string> to_stored_domain(std::string_view text) {
   return domain;
 }
 
+Observation make_observation(const std::string& value, const FeedOfNumber& feed,
+                             const Sighting& sighting) {
+  Observation one{.value = value,
+                  .feed = feed.id,
+                  .first_seen = first_seen_of(sighting),
+                  .last_seen = sighting.listed ? feed.last_good : sighting.last_seen,
+                  .listed = sighting.listed};
+  one.intervals.reserve(sighting.earlier.size() + 1);
+  for (const StoredInterval& interval : sighting.earlier) {
+    one.intervals.push_back({interval.from, interval.until});
+  }
+  one.intervals.push_back({sighting.first_seen, sighting.last_seen});
+  return one;
+}
+
+// What the set knows beside the history, of feeds whose entries age.
+Status add_ageing(const Database& database, const View& view, const std::string& set_key,
+                  const Ageing& ageing, Observation& one) {
+  const auto stored = database.get(Column::sets, set_key, view.options());
+  if (!stored) {
+    return std::unexpected(stored.error());
+  }
+  SetEntry entry;
+  if (!*stored || !decode_set_entry(**stored, entry)) {
+    return database.damaged(fmt::format("set and history of feed {} disagree", one.feed));
+  }
+  one.ages_out = entry.ages() ? entry.time : 0;
+  one.gone = entry.kind == SetEntry::Kind::lingering;
+  if (one.gone && ageing.kind == Ageing::Kind::last_seen) {
+    one.last_seen = std::max(one.ages_out - int64_t{ageing.span_s}, one.intervals.back().from);
+  }
+  return {};
+}
+
 }  // namespace
 
-// `values` are the indicators of `keys` as text, the narrowest first.
+// `values` are the indicators of `value_keys` as text, the narrowest first.
 Result<std::vector<Observation>> Store::Impl::observations(
-    const std::vector<std::string>& keys, const std::vector<std::string>& values) const {
+    const std::vector<std::string>& value_keys, const std::vector<std::string>& values) const {
   const View view(*database);
+  std::vector<std::string> keys;
+  keys.reserve(value_keys.size());
+  for (const std::string& value_key : value_keys) {
+    keys.push_back(indicator_key(value_key));
+  }
   const auto found = database->get_many(Column::indicators, keys, view.options());
   if (!found) {
     return std::unexpected(found.error());
@@ -103,11 +149,14 @@ Result<std::vector<Observation>> Store::Impl::observations(
         return std::unexpected(feed.error());
       }
       std::vector<Observation>& part = sighting.listed ? observations : withdrawn;
-      part.push_back({.value = values[i],
-                      .feed = (*feed)->id,
-                      .first_seen = sighting.first_seen,
-                      .last_seen = sighting.listed ? (*feed)->last_good : sighting.last_seen,
-                      .listed = sighting.listed});
+      part.push_back(make_observation(values[i], **feed, sighting));
+      if (sighting.listed && (*feed)->ageing.kind != Ageing::Kind::sudden_death) {
+        if (auto added = add_ageing(*database, view, big_endian(sighting.feed) + value_keys[i],
+                                    (*feed)->ageing, part.back());
+            !added) {
+          return std::unexpected(added.error());
+        }
+      }
     }
   }
   observations.insert(observations.end(), std::make_move_iterator(withdrawn.begin()),
@@ -122,7 +171,11 @@ Result<std::vector<Observation>> Store::observations_of(const address::Address& 
   for (int length = v4 ? 32 : 128; length >= 0; --length) {
     const address::AnyPrefix prefix =
         v4 ? covering<address::Bits4>(address, length) : covering<address::Bits6>(address, length);
-    keys.push_back(indicator_key(prefix));
+    const bool good = v4 ? encode_value_key(prefix.v4(), keys.emplace_back())
+                         : encode_value_key(prefix.v6(), keys.emplace_back());
+    if (!good) {
+      return fail(ErrorCode::internal, "the prefix {} has no key", address::to_text(prefix));
+    }
     values.push_back(address::to_text(prefix));
   }
   return impl_->observations(keys, values);
@@ -137,7 +190,7 @@ Result<std::vector<Observation>> Store::observations_of_domain(std::string_view 
   std::vector<std::string> values;
   std::string_view rest = *stored;
   while (true) {
-    keys.push_back(domain_indicator_key(rest));
+    keys.push_back(fmt::format("d{}", rest));
     values.emplace_back(rest);
     const size_t dot = rest.find('.');
     if (dot == std::string_view::npos) {
@@ -161,7 +214,11 @@ Result<FeedSet> Store::set_of(const std::string& id) const {
   set.domains.reserve(feed->record.state.domain_count);
   SetCursor at(database, feed->number, view);
   for (; at.valid(); at.next()) {
-    if (!decode_value_key(at.value_key(), set)) {
+    SetEntry entry;
+    if (!decode_set_entry(at.value(), entry)) {
+      return database.damaged(fmt::format("the set of feed {} holds an unreadable entry", id));
+    }
+    if (entry.counts() && !decode_value_key(at.value_key(), set)) {
       return database.damaged(fmt::format("the set of feed {} holds an unreadable entry", id));
     }
   }

@@ -43,7 +43,7 @@ struct FeedDefinition {
   // How we show who we are, as one line: fetch/credentials.h. Secrets themselves are in files.
   std::string credentials = {};
   bool private_hosts = false;  // its URL may lead to private, loopback and link-local addresses
-  // When what it no longer names, or named long ago, stops counting: feeds/ageing.h.
+  // When what it no longer names, or named long ago, stops counting: store/ageing.h.
   std::string ageing = "sudden_death";
   // Feeds that it takes its entries from: what both list has been said once.
   std::vector<std::string> copies = {};
@@ -105,13 +105,24 @@ struct FeedRecord {
   FeedState state;
 };
 
+// A time during which an indicator counted as listed by a source.
+struct Interval {
+  int64_t from = 0;
+  int64_t until = 0;  // 0: it still does
+  bool operator==(const Interval&) const = default;
+};
+
 // One source's word on one indicator.
 struct Observation {
   std::string value;  // the indicator as listed: an address, a prefix or a domain
   std::string feed;
   int64_t first_seen = 0;
-  int64_t last_seen = 0;  // for a listed indicator, the feed's last_good
-  bool listed = false;    // false: withdrawn at last_seen
+  int64_t last_seen = 0;                 // for a listed indicator, the feed's last_good
+  bool listed = false;                   // false: withdrawn at last_seen, or aged out then
+  std::vector<Interval> intervals = {};  // oldest first
+  // When it stops counting by itself (ageing.h); 0: not before the source withdraws it.
+  int64_t ages_out = 0;
+  bool gone = false;  // listed only because of its ageing: the source no longer names it
 };
 
 struct Device {
@@ -190,6 +201,11 @@ struct Target {
   uint8_t severity_min = 0;             // 0..5
   uint8_t confidence_min = 0;           // 0..100
   Action action = Action::nxdomain;     // DNS policies only
+  // Of what those feeds list, addresses in any of these countries (ISO 3166, upper case) and any of
+  // these autonomous systems; empty: anywhere. Domains are nowhere: a target that names a place
+  // takes none.
+  std::vector<std::string> countries = {};
+  std::vector<uint32_t> asns = {};
   bool operator==(const Target&) const = default;
 };
 

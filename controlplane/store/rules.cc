@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "controlplane/policy/profiles.h"
+#include "controlplane/store/ageing.h"
 #include "controlplane/store/own_lists.h"
 #include "zones/name/name.h"
 
@@ -76,6 +77,26 @@ Status check_action(Action action, const Policy& policy) {
   return {};
 }
 
+Status check_place(const Target& target) {
+  if (target.countries.size() > kNameCountMax || target.asns.size() > kNameCountMax) {
+    return fail(ErrorCode::invalid_argument, "at most {} countries and as many systems",
+                kNameCountMax);
+  }
+  for (const std::string& country : target.countries) {
+    const bool good = country.size() == 2 &&
+                      std::ranges::all_of(country, [](char c) { return c >= 'A' && c <= 'Z'; });
+    if (!good) {
+      return fail(ErrorCode::invalid_argument,
+                  "country \"{}\" is no ISO 3166 code of two capital letters, such as DE",
+                  country.substr(0, kLabelSizeMax));
+    }
+  }
+  if (std::ranges::find(target.asns, 0u) != target.asns.end()) {
+    return fail(ErrorCode::invalid_argument, "there is no autonomous system 0");
+  }
+  return {};
+}
+
 Status check_target(const Target& target, const Policy& policy) {
   Status checks[] = {
       check_names("feed", target.feeds),
@@ -83,6 +104,7 @@ Status check_target(const Target& target, const Policy& policy) {
       check_between<unsigned>("severity_min", target.severity_min, 0, 5),
       check_between<unsigned>("confidence_min", target.confidence_min, 0, 100),
       check_action(target.action, policy),
+      check_place(target),
   };
   for (Status& check : checks) {
     if (!check) {
@@ -219,6 +241,7 @@ Status check_definition(const FeedDefinition& definition) {
   }
   Status checks[] = {
       check_title(definition.title),
+      check_ageing(definition),
       check_label("feed id", definition.id),
       check_url(definition.url),
       check_label("category", definition.category),

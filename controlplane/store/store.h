@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The RocksDB store. Column families: feeds (definition + state), sets (what each feed lists now),
 // indicators (who listed a value, since when), devices, accounts, lists (the accounts' own, without
-// their entries), entries, policies, meta (schema version, number sequences).
+// their entries), entries, policies, contents (what feeds sent last), meta (schema version, number
+// sequences, which generation was served when).
 // Every change is one atomic write batch, so a killed process leaves the state before or after it.
 // `last_seen` of a still-listed indicator is its feed's last_good and is not written per indicator:
 // a refresh writes only what changed.
@@ -13,8 +14,10 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "controlplane/store/ageing.h"
 #include "controlplane/store/changes.h"
 #include "controlplane/store/model.h"
 #include "controlplane/store/own_lists.h"
@@ -22,6 +25,43 @@
 #include "zones/base/error.h"
 
 namespace merlon::store {
+
+enum class ChangeTime : uint8_t {
+  by_caller,      // last_changed is as in the state
+  by_difference,  // and becomes `now` when entries came or went
+};
+
+struct ApplyOptions {
+  std::span<const Expiry> expiries = {};  // for feeds whose ageing is expires=COLUMN
+  ChangeTime change_time = ChangeTime::by_caller;
+};
+
+// What aged out of one feed's set.
+struct AgedOut {
+  std::string feed;
+  uint64_t count = 0;
+  bool operator==(const AgedOut&) const = default;
+};
+
+// One turn over the history.
+struct HistorySweep {
+  uint64_t visited = 0;
+  uint64_t changed = 0;
+  bool at_end = false;  // the next turn begins anew
+};
+
+struct GenerationAt {
+  uint64_t generation = 0;  // 0: none, or not known
+  int64_t since = 0;
+  int64_t known_from = 0;  // nothing is remembered of the time before; 0: nothing at all
+};
+
+struct BackupInfo {
+  uint32_t id = 0;
+  int64_t created = 0;
+  uint64_t size_bytes = 0;
+  uint64_t schema_version = 0;
+};
 
 struct ApplySummary {
   uint64_t added = 0;
@@ -46,10 +86,37 @@ class Store {
   // The attempt brought nothing to apply: stores the state, the set in force stays.
   Status set_feed_state(const std::string& id, const FeedState& state);
   // New good content: replaces the feed's set, opens and closes observations by the difference,
-  // stores the state (its counts are set from `set`). `set` must be normalised. One batch.
+  // stores the state (its counts are set from what counts then). `set` must be normalised. What
+  // the content does not name any more goes or lingers as the feed's ageing says. One batch.
   Result<ApplySummary> apply(const std::string& id, const FeedSet& set, const FeedState& state,
-                             int64_t now);
-  Result<FeedSet> set_of(const std::string& id) const;  // empty when never applied
+                             int64_t now, const ApplyOptions& options = {});
+  Result<FeedSet> set_of(const std::string& id) const;  // what counts; empty when never applied
+  // Takes out of the sets what has aged out by now; says of which feeds.
+  Result<std::vector<AgedOut>> age_out(int64_t now);
+  // Looks at the history of so many indicators more, and forgets what is too old (history.h).
+  Result<HistorySweep> compact_history(int64_t now, size_t count_max);
+
+  // The last good content as it came, for showing lines of it. More than kContentKeptMax is not
+  // kept. Survives the process only when that ends in order.
+  static constexpr size_t kContentKeptMax = 32 << 20;
+  Status keep_content(const std::string& id, std::string_view content);
+  Result<std::string> content_of(const std::string& id) const;  // "": none is kept
+
+  // Which generation is served from now on, and which one was at a time.
+  Status note_generation(uint64_t generation, int64_t now);
+  Result<GenerationAt> generation_at(int64_t time) const;
+
+  // Adds a backup of this moment to a directory of backups (made when there is none) and keeps the
+  // newest seven there. Only what is new since the last one is copied. Errors: invalid_argument,
+  // io.
+  Result<BackupInfo> backup(const std::string& directory, int64_t now);
+  // Makes a store of the newest backup there. Errors: conflict (there is a store already),
+  // unsupported (written by a newer program), not_found (no backup), corruption, io.
+  static Result<BackupInfo> restore(const std::string& directory, const std::string& path);
+
+  // A text that others keep about a feed, one per kind; "" takes it away. It outlives the feed.
+  Status set_note(std::string_view kind, const std::string& id, std::string_view text);
+  Result<std::string> note(std::string_view kind, const std::string& id) const;  // "": none
 
   // Every observation of a prefix that covers the address (any length), or of exactly the domain or
   // one of its parents, listed ones first.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is inside a Store, for its own sources: store.cc (definitions, numbers), devices.cc,
-// apply.cc (sets and history), lookup.cc (reading), accounts.cc, lists.cc, entries.cc, policies.cc,
-// upgrade.cc.
+// apply.cc (sets and history), age_out.cc, lookup.cc (reading), contents.cc, backup.cc,
+// accounts.cc, lists.cc, entries.cc, policies.cc, upgrade.cc.
 //
 // Keys beside those of codec.h and account_codec.h: `feeds` and `devices` are keyed by id and by
 // name; devices also by "/" and the indicator key of a source prefix (value: the device's name) and
@@ -57,6 +57,7 @@ class SetCursor {
     const rocksdb::Slice key = at_->key();
     return std::string_view(key.data(), key.size()).substr(4);
   }
+  std::string_view value() const { return at_->value().ToStringView(); }
   void next() { at_->Next(); }
   rocksdb::Status status() const { return at_->status(); }
 
@@ -85,6 +86,7 @@ struct Store::Impl {
   std::atomic<uint64_t> revision{0};
   Numbers next;
   ChangeLog changes;
+  std::string sweep_at;  // where the next turn over the history begins; guarded by `writing`
 
   Status load_numbers();
   Result<uint64_t> load_number(std::string_view key, uint64_t otherwise) const;
@@ -135,9 +137,14 @@ struct Store::Impl {
   Result<bool> something_expires(int64_t now) const;
   Result<std::vector<ExpiredEntries>> expire_some(int64_t now);
 
+  struct Ended;  // what of one feed has come to its end
+  Result<bool> something_aged(int64_t now) const;
+  Result<std::vector<AgedOut>> age_some_out(int64_t now);
+  Result<AgedOut> end_entries(uint32_t feed_number, const Ended& ended, int64_t now);
+
   Status upgrade();  // to this program's schema version
 
-  Result<std::vector<Observation>> observations(const std::vector<std::string>& keys,
+  Result<std::vector<Observation>> observations(const std::vector<std::string>& value_keys,
                                                 const std::vector<std::string>& values) const;
 };
 
@@ -159,6 +166,14 @@ inline std::string known_account_key(std::string_view name) {
 inline std::string device_of_account_key(uint32_t account) {
   return "." + big_endian(account);
 }
+// Times at which a generation began to be served, in `meta`: the key, and the generation in
+// decimal.
+inline constexpr std::string_view kGenerationPrefix = "generation/";
+inline std::string generation_key(uint32_t time) {
+  return std::string(kGenerationPrefix) + big_endian(time);
+}
+rocksdb::Status delete_content(const Database& database, rocksdb::WriteBatch& batch,
+                               uint32_t feed_number);
 // The first key that does not begin with `prefix`, for prefixes that are not all 0xff.
 std::string end_of(std::string prefix);
 

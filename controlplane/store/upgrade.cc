@@ -15,6 +15,12 @@ Status Store::Impl::upgrade() {
     return {};
   }
   rocksdb::WriteBatch batch;
+  // Version 3 reads what version 2 wrote as it is: a history without earlier intervals, entries
+  // that do not age. Only the older program must not read what this one writes.
+  if (database->schema_version() == 2) {
+    put_number(batch, database->column(Column::meta), kSchemaKey, kSchemaVersion);
+    return database->write(batch, Durability::synced);
+  }
   rocksdb::ColumnFamilyHandle* meta = database->column(Column::meta);
   rocksdb::ColumnFamilyHandle* devices = database->column(Column::devices);
   std::map<std::string, Account> accounts;

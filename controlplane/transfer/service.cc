@@ -186,11 +186,15 @@ dns::Response Service::answer_transfer(const Asked& asked) {
   if (read.qclass != wire::kClassIn) {
     return refuse(asked, Outcome::refused_class);
   }
+  if (request.client.tls == dns::Tls::before_1_3) {  // RFC 9103 section 7.1
+    count_failure(request, signer ? read.tsig->key.to_text() : "", "TLS_TOO_OLD", 0);
+    return refuse(asked, Outcome::refused_not_ours);
+  }
   const std::shared_ptr<const KeyTable> keys = keys_.get();
   const Peer* peer = keys->peer(request.subject.device);
   const bool must_sign = peer != nullptr && peer->must_sign && !signer;
   if (must_sign) {
-    count_failure(request, "", "NOT_ITS_OWN", 0);
+    count_failure(request, "", "UNSIGNED", 0);
   }
   ZonePointer zone = must_sign ? nullptr : find_zone(request, read.qname);
   facts_.asked(asker_of(request, read),

@@ -221,7 +221,8 @@ class Damage(e2e.Case):
         m = self.m
         first = m.current()
         m.write_feed("first", ["45.2.2.2"])
-        m.ctl("feed", "refresh", "first")
+        m.ctl("feed", "refresh", "first", expect=e2e.FAILED)  # so small, all of a sudden
+        m.ctl("feed", "accept", "first", "--yes")
         m.build()
         second = m.current()
         self.assert_addresses(m.udp("first.merlon.internal"), ["45.2.2.2", e2e.TEST_ADDRESS4])
@@ -248,7 +249,8 @@ class Damage(e2e.Case):
         first = m.current()
         path = self.bodies()
         m.write_feed("first", ["45.2.2.2"])
-        m.ctl("feed", "refresh", "first")
+        m.ctl("feed", "refresh", "first", expect=e2e.FAILED)  # so small, all of a sudden
+        m.ctl("feed", "accept", "first", "--yes")
         m.build()
         second = m.current()
         self.assertNotIn(path, [entry for _, entry, _ in m.segments_of(second)])

@@ -77,6 +77,7 @@ class Dpdk(xdp_test.OverTheWire):
             side.run("ip", "neigh", "flush", "all")
         self.check_ping()
         self.check_dns()
+        e2e.wait_until("more than ten answers", lambda: wrong or len(answered) > 10, 30)
         stop.set()
         asking.join(120 * e2e.FACTOR)
         self.assertEqual(wrong, [])

@@ -69,6 +69,9 @@ class FullDisk(e2e.Case):
 
         def works():
             refreshed, built = self.publish("45.1.1.2")
+            if "shrank" in refreshed.stdout:  # the many were stored before the disk was full
+                refreshed = m.ctl("feed", "accept", "live", "--yes", expect=None)
+                built = m.ctl("snapshot", "build", expect=None)
             return (refreshed.returncode, built.returncode) == (e2e.OK, e2e.OK)
 
         e2e.wait_until("publishing again", works, 30)

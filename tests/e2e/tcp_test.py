@@ -3,7 +3,9 @@
 """DNS over TCP and TLS with a stock client (kdig), and clients that behave badly beside it."""
 
 import contextlib
+import json
 import socket
+import ssl
 import struct
 import subprocess
 import time
@@ -67,6 +69,36 @@ class Tcp(e2e.Case):
         self.assertIn("ALPN protocol: dot", subject())
         make_pair(self.m.folder, "second.test")
         e2e.wait_until("the new certificate", lambda: "second.test" in subject())
+
+    def test_transfers_over_tls_need_version_1_3(self):
+        query = merlon_dns.make_query("merlon.internal", 252)
+        rcodes = {}
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context.minimum_version = context.maximum_version = version
+            with socket.create_connection(("127.0.0.1", self.dot_port), 10) as plain, \
+                    context.wrap_socket(plain) as client:
+                client.sendall(struct.pack(">H", len(query)) + query)
+                rcodes[version] = client.recv(4096)[5] & 15
+        self.assertEqual(list(rcodes.values()), [5, 0])
+
+    def test_ten_thousand_held_connections_delay_no_new_client(self):
+        self.m.add_device("many", ["127.1.0.0/16"])
+        self.m.build()
+        done = subprocess.run(
+            [e2e.BIN / "merlon-tcp-hold", "--server", f"127.0.0.1:{self.m.port}", "--source",
+             "127.1.0.1", "--sources", "200", "--idle", "10000", "--slow", "1000", "--small",
+             "stats.live.merlon.internal", "--large", "live.merlon.internal", "--probe",
+             "live.merlon.internal", "--expect-answers", str(len(self.expected)), "--seconds",
+             "3"], capture_output=True, text=True, timeout=25, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr)
+        got = json.loads(done.stdout.splitlines()[-1])
+        self.assertEqual((got["opened"], got["refused"], got["lost"], got["failed"]),
+                         (11_000, 0, 0, 0))
+        waits = sorted(got["probe_us"])
+        self.assertGreater(len(waits), 50)
+        self.assertLess(waits[int(len(waits) * 0.99)], 100_000)
 
     def test_who_misbehaves_delays_nobody(self):
         query = merlon_dns.make_query("live.merlon.internal", "A")

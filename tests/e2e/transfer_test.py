@@ -82,7 +82,7 @@ class Transfer(e2e.Case):
                 self.assertNotIn("bad7", output, (key, source, qtype))
                 self.assertNotIn("SOA\t", output, (key, source, qtype))
         faults = {row["error"] for row in self.transfers()["key_failures"]}
-        self.assertEqual(faults, {"BADKEY", "BADSIG", "NOT_ITS_OWN"})
+        self.assertEqual(faults, {"BADKEY", "BADSIG", "NOT_ITS_OWN", "UNSIGNED"})
         refused = {row["device"]: row["refused"] for row in self.transfers()["secondaries"]}
         self.assertEqual(refused["plain"], 0)
         self.assertGreater(refused["other"], 0)

@@ -196,6 +196,81 @@ void FakeOperations::apply(Feed& feed, store::FeedSet set, api::RefreshReport& r
   feed.set = std::move(set);
 }
 
+// The source is read again, and all that is readable in it is taken.
+Result<api::RefreshReport> FakeOperations::accept_feed(const std::string& id) {
+  MERLON_BEGIN();
+  const Result<Feed*> found = find_feed(id);
+  if (!found) {
+    return std::unexpected(found.error());
+  }
+  Feed& feed = **found;
+  store::FeedState& state = feed.record.state;
+  if (state.health != store::FeedHealth::quarantined) {
+    return fail(ErrorCode::conflict, "feed {} has no content in quarantine; it is {}", id,
+                to_string(state.health));
+  }
+  const auto bytes = read_source(feed.record.definition.url, feed.record.definition.size_max_bytes);
+  if (!bytes) {
+    return std::unexpected(bytes.error());
+  }
+  api::RefreshReport report;
+  report.feed = id;
+  const int64_t now = clock_();
+  state.health = store::FeedHealth::good;
+  state.reason.clear();
+  state.last_good = now;
+  apply(feed, parse_lines(as_text(*bytes)).set, report, now);
+  report.state = state;
+  return report;
+}
+
+Result<api::FeedSafety> FakeOperations::feed_safety(const std::string& id) {
+  MERLON_BEGIN();
+  const Result<Feed*> found = find_feed(id);
+  if (!found) {
+    return std::unexpected(found.error());
+  }
+  const store::FeedState& state = (*found)->record.state;
+  api::FeedSafety safety;
+  safety.feed = id;
+  for (const auto& prefix : (*found)->set.v4) {
+    if (prefix.bits >> 24 == 127) {
+      ++safety.taken_out4;
+      safety.examples.push_back(
+          {address::to_text(prefix.range()), "127.0.0.0/8", "loopback, RFC 1122"});
+    }
+  }
+  safety.trust = safety.taken_out4 == 0 ? 100 : 70;
+  if (state.health == store::FeedHealth::quarantined) {
+    safety.quarantines = 1;
+    safety.held_at = state.last_attempt;
+    safety.held_reason = state.reason;
+  }
+  return safety;
+}
+
+Result<api::FeedsReport> FakeOperations::feeds_report(const std::vector<std::string>& ids) {
+  MERLON_BEGIN();
+  api::FeedsReport report;
+  for (const std::string& id : ids) {
+    const Result<Feed*> found = find_feed(id);
+    if (!found) {
+      return std::unexpected(found.error());
+    }
+    report.feeds.push_back({.feed = id, .size = values_of((*found)->set).size()});
+  }
+  for (const std::string& a : ids) {
+    const std::set<std::string> mine = values_of((*find_feed(a))->set);
+    std::vector<uint64_t>& row = report.shared.emplace_back();
+    for (const std::string& b : ids) {
+      const std::set<std::string> theirs = values_of((*find_feed(b))->set);
+      row.push_back(static_cast<uint64_t>(
+          std::ranges::count_if(mine, [&](const auto& one) { return theirs.contains(one); })));
+    }
+  }
+  return report;
+}
+
 Result<api::ProbeReport> FakeOperations::probe_feed(const std::string& url,
                                                     const std::string& format) {
   MERLON_BEGIN();

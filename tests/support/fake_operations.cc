@@ -21,8 +21,6 @@ namespace {
 
 constexpr int64_t kEpoch = 1772366400;  // 2026-03-01T12:00:00Z
 constexpr std::string_view kSuffix = "merlon.internal.";
-// What no list may hold, as in every real set-up.
-constexpr std::string_view kNeverBlock[] = {"10.0.0.0/8", "127.0.0.0/8", "192.168.0.0/16", "::1"};
 
 address::AnyPrefix parsed(std::string_view text) {
   return address::parse_prefix(text).value();
@@ -334,45 +332,6 @@ Result<api::Activity> FakeOperations::activity() {
 Result<api::Transfers> FakeOperations::transfers() {
   MERLON_BEGIN();
   return transfers_;
-}
-
-Result<api::CheckReport> FakeOperations::check(const std::string& value) {
-  MERLON_BEGIN();
-  api::CheckReport report;
-  const auto address = address::parse_address(value);
-  if (!address && !name::host_name_fault(value).empty()) {
-    return fail(ErrorCode::invalid_argument, "\"{}\" is neither an address nor a domain", value);
-  }
-  report.kind = address ? "address" : "domain";
-  report.value = address ? to_text(*address) : value;
-  for (const store::Observation& observation : observations_) {
-    const auto prefix = address::parse_prefix(observation.value);
-    const bool covers = address ? prefix && prefix->contains(*address) : observation.value == value;
-    if (covers) {
-      report.observations.push_back(observation);
-      report.listed = report.listed || observation.listed;
-    }
-  }
-  for (const std::string_view text : kNeverBlock) {
-    if (address && parsed(text).contains(*address)) {
-      report.protected_by = std::string(text);
-    }
-  }
-  const auto snapshot = snapshots_.find(current_);
-  if (!report.listed || !report.protected_by.empty() || snapshot == snapshots_.end()) {
-    return report;
-  }
-  for (const api::ListInfo& list : snapshot->second.lists) {
-    const bool carries = std::any_of(
-        report.observations.begin(), report.observations.end(), [&](const auto& observation) {
-          return observation.listed && std::find(list.feeds.begin(), list.feeds.end(),
-                                                 observation.feed) != list.feeds.end();
-        });
-    if (carries) {
-      report.lists.push_back(list.name);
-    }
-  }
-  return report;
 }
 
 }  // namespace merlon::tests

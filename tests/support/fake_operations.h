@@ -11,11 +11,16 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controlplane/api/operations.h"
 
 namespace merlon::tests {
+
+// What no list may hold, as in every real set-up.
+inline constexpr std::string_view kNeverBlock[] = {"10.0.0.0/8", "127.0.0.0/8", "192.168.0.0/16",
+                                                   "::1"};
 
 class FakeOperations : public api::Operations {
  public:
@@ -43,6 +48,9 @@ class FakeOperations : public api::Operations {
   Status remove_feed(const std::string& id) override;
   Result<api::RefreshReport> refresh_feed(const std::string& id) override;
   Status put_content(const std::string& id, std::string_view content) override;
+  Result<api::RefreshReport> accept_feed(const std::string& id) override;
+  Result<api::FeedSafety> feed_safety(const std::string& id) override;
+  Result<api::FeedsReport> feeds_report(const std::vector<std::string>& ids) override;
   Result<api::ProbeReport> probe_feed(const std::string& url, const std::string& format) override;
   Result<std::vector<api::ListInfo>> lists() override;
   Result<api::ListInfo> list(const std::string& name) override;
@@ -105,7 +113,11 @@ class FakeOperations : public api::Operations {
   Result<std::string> forwarding() override;
   Result<api::Transfers> transfers() override;
   Result<api::TcpClients> tcp_clients() override { return tcp_clients_; }
-  Result<api::CheckReport> check(const std::string& value) override;
+  Result<api::CheckReport> check(const std::string& value,
+                                 const api::CheckOptions& options = {}) override;
+  Result<std::vector<api::CheckReport>> check_many(const std::vector<std::string>& values,
+                                                   const api::CheckOptions& options) override;
+  Result<api::BackupReport> backup(const std::string& directory) override;
 
  private:
   std::vector<api::ZoneInfo> zones_;

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of commands and what every command shares.
+// The table of commands.
 #include "tools/merlonctl/command.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <array>
-#include <cstdio>
-#include <iostream>
 
 namespace merlon::merlonctl {
 namespace {
@@ -56,6 +53,8 @@ constexpr auto kProbeFlags = std::to_array<Flag>({
     {"--format", "NAME", "read it as this instead of guessing"},
     {"--write", "ID", "define a feed with this ID from it"},
 });
+constexpr auto kReportFlags =
+    std::to_array<Flag>({{"--svg", "FILE", "a picture: overlap as a heat map, and bars"}});
 constexpr auto kRefreshFlags =
     std::to_array<Flag>({{"--all", "", "every feed that is not disabled"}});
 constexpr auto kCatalogueFlags = std::to_array<Flag>({
@@ -77,7 +76,9 @@ constexpr auto kDeviceAddFlags = std::to_array<Flag>({
 });
 constexpr auto kDeviceConfigFlags = std::to_array<Flag>({
     {"--for", "SERVER", "named, knot, nsd, unbound or pdns"},
-    {"--address", "ADDRESS", "where it reaches this service"},
+    {"--address", "ADDRESS", "where it reaches this service: 192.0.2.53 or 192.0.2.53:5353"},
+    {"--tls", "NAME", "unbound: transfers over TLS, with the name in our certificate"},
+    {"--https", "HOST", "unbound: files over HTTPS from HOST or HOST:PORT, with a token"},
 });
 constexpr auto kDeviceSetFlags = std::to_array<Flag>({
     {"--source", "PREFIX,..", "addresses or prefixes that it asks from"},
@@ -125,6 +126,8 @@ constexpr auto kPolicyAddFlags = std::to_array<Flag>({
     {"--feed", "ID,..", "what these feeds list"},
     {"--severity-min", "0-5", "what feeds of at least this severity list"},
     {"--confidence-min", "0-100", "what feeds of at least this confidence list"},
+    {"--country", "CC,..", "of it, addresses in these countries: DE,FR"},
+    {"--asn", "AS,..", "of it, addresses in these autonomous systems: AS3320,13335"},
     {"--list", "NAME,..", "own lists: those to block are added, those to allow taken out"},
     {"--action", "ACTION",
      "DNS: nxdomain, nodata, passthru, drop, tcp-only or garden "
@@ -151,6 +154,11 @@ constexpr auto kProfileFlags = std::to_array<Flag>(
     {{"--seconds", "TIME", "measure anew for so long (default: show the last measurement)"}});
 constexpr auto kZoneCheckFlags =
     std::to_array<Flag>({{"--apex", "NAME", "the zone (default: the file's name without ending)"}});
+constexpr auto kCheckFlags = std::to_array<Flag>({
+    {"--at", "TIME", "as it was then: 2026-03-01T12:00:00Z"},
+    {"--account", "NAME", "only shared lists and those of this account"},
+    {"--file", "FILE", "up to 10000 values, one a line; - for stdin"},
+});
 constexpr auto kDsFlags = std::to_array<Flag>({
     {"--dnskey", "", "DNSKEY records, as trust anchor files hold them"},
 });
@@ -202,6 +210,22 @@ constexpr auto kCommands = std::to_array<Command>({
     {"feed", "refresh", "[ID...]", 0, kAnyCount, kRefreshFlags, kSlowS,
      "fetch feeds now and apply what they list", "merlonctl feed refresh dshield",
      run_feed_refresh},
+    {"feed", "accept", "ID", 1, 1, kYesFlags, kSlowS,
+     "apply the content that is in quarantine, once", "merlonctl feed accept dshield",
+     run_feed_accept},
+    {"feed", "report", "[ID...]", 0, kAnyCount, kReportFlags, kSlowS,
+     "what feeds are worth: what they bring alone, who is first, trust, what was taken out",
+     "merlonctl feed report --svg feeds.svg", run_feed_report},
+    {"feed",
+     "compare",
+     "ID ID...",
+     2,
+     kAnyCount,
+     {},
+     kSlowS,
+     "how much feeds share",
+     "merlonctl feed compare dshield spamhaus-drop",
+     run_feed_compare},
     {"feed", "remove", "ID", 1, 1, kYesFlags, kQuickS, "forget a feed; what it listed is withdrawn",
      "merlonctl feed remove dshield --yes", run_feed_remove},
     {"feed", "upload", "ID FILE", 2, 2, {}, kSlowS,
@@ -533,16 +557,19 @@ constexpr auto kCommands = std::to_array<Command>({
      "why devices do not get their lists, and what to do",
      "merlonctl doctor fw1",
      run_doctor},
-    {"check",
+    {"check", "", "[ADDRESS|DOMAIN]", 0, 1, kCheckFlags, kSlowS,
+     "who lists a value, since when and why, on which lists",
+     "merlonctl check 192.0.2.7 --at 2026-03-01T12:00:00Z", run_check},
+    {"backup",
      "",
-     "ADDRESS|DOMAIN",
+     "DIRECTORY",
      1,
      1,
      {},
-     kQuickS,
-     "who lists a value, since when, on which lists",
-     "merlonctl check 192.0.2.7",
-     run_check},
+     kSlowS,
+     "a backup of the store, on the control plane's disk",
+     "merlonctl backup /var/backups/merlon",
+     run_backup},
 });
 
 }  // namespace
@@ -557,45 +584,6 @@ std::span<const Flag> global_flags() {
 
 std::string Command::name() const {
   return verb.empty() ? std::string(noun) : fmt::format("{} {}", noun, verb);
-}
-
-std::unexpected<Failure> failed(std::string message) {
-  return std::unexpected(Failure{Exit::failed, std::move(message), {}});
-}
-
-std::unexpected<Failure> usage_error(std::string message) {
-  return std::unexpected(Failure{Exit::usage, std::move(message), {}});
-}
-
-void print(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-}
-
-void say(std::string_view text) {
-  std::fflush(stdout);
-  fmt::print(stderr, "{}\n", text);
-}
-
-void print_json(const Json& json) {
-  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-}
-
-Done confirm(const Context& context, const std::string& question) {
-  if (context.call.has("--yes") || context.dry_run) {
-    return {};
-  }
-  if (::isatty(STDIN_FILENO) == 0) {
-    return usage_error(
-        fmt::format("{} There is no terminal to ask on: give --yes to do it", question));
-  }
-  fmt::print(stderr, "{} [y/N] ", question);
-  std::fflush(stderr);
-  std::string line;
-  std::getline(std::cin, line);
-  if (line == "y" || line == "Y" || line == "yes") {
-    return {};
-  }
-  return failed("nothing was changed");
 }
 
 }  // namespace merlon::merlonctl

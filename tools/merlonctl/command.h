@@ -103,6 +103,9 @@ Done run_feed_show(const Context& context);
 Done run_feed_add(const Context& context);
 Done run_feed_probe(const Context& context);
 Done run_feed_refresh(const Context& context);
+Done run_feed_accept(const Context& context);
+Done run_feed_report(const Context& context);
+Done run_feed_compare(const Context& context);
 Done run_feed_remove(const Context& context);
 Done run_feed_upload(const Context& context);
 Done run_feed_catalogue_list(const Context& context);
@@ -159,5 +162,6 @@ Done run_dataplane_subjects(const Context& context);
 Done run_dataplane_profile(const Context& context);
 Done run_doctor(const Context& context);
 Done run_check(const Context& context);
+Done run_backup(const Context& context);
 
 }  // namespace merlon::merlonctl

@@ -9,6 +9,7 @@
 #include "tools/merlonctl/client.h"
 #include "tools/merlonctl/command.h"
 #include "tools/merlonctl/feed_folder.h"
+#include "tools/merlonctl/feed_safety.h"
 #include "tools/merlonctl/table.h"
 #include "tools/merlonctl/text.h"
 
@@ -381,8 +382,9 @@ Done run_feed_show(const Context& context) {
                    count(state, "prefix6_count"), count(state, "domain_count"))},
       {"rejected", plural(count(state, "rejected_count"), "line")},
   }));
+  const Done safe = print_safety(context, text("id"));
   print_rejected(context, state);
-  return {};
+  return safe;
 }
 
 Done run_feed_add(const Context& context) {

@@ -52,6 +52,26 @@ Done take_numbers(const Invocation& call, std::initializer_list<TextFlag> flags,
   return {};
 }
 
+// "AS3320,13335" as numbers.
+Done take_asns(const Invocation& call, Json& into) {
+  if (!call.has("--asn")) {
+    return {};
+  }
+  const auto names = parse_names(call.value("--asn"));
+  Json numbers = Json::array();
+  for (const std::string& name : names ? *names : std::vector<std::string>{""}) {
+    const bool prefixed = name.starts_with("AS") || name.starts_with("as");
+    const auto number = parse_number(std::string_view(name).substr(prefixed ? 2 : 0));
+    if (!number) {
+      return usage_error(fmt::format("--asn \"{}\": must be numbers such as AS3320,13335",
+                                     printable(call.value("--asn"))));
+    }
+    numbers.push_back(*number);
+  }
+  into["asns"] = numbers;
+  return {};
+}
+
 // The flags of `policy add` as a body of the API: those of a target make one target.
 Outcome<Json> body_of(const Invocation& call) {
   Json body = Json::object();
@@ -63,7 +83,12 @@ Outcome<Json> body_of(const Invocation& call) {
     }
   }
   Json target = Json::object();
-  Done taken = take_names(call, {{"--category", "categories"}, {"--feed", "feeds"}}, target);
+  Done taken = take_names(
+      call, {{"--category", "categories"}, {"--feed", "feeds"}, {"--country", "countries"}},
+      target);
+  if (taken) {
+    taken = take_asns(call, target);
+  }
   if (taken) {
     taken = take_numbers(
         call, {{"--severity-min", "severity_min"}, {"--confidence-min", "confidence_min"}}, target);
@@ -135,6 +160,16 @@ std::string target_text(const Json& target) {
     if (target.at(key).get<uint64_t>() != 0) {
       add(fmt::format("{} {} or more", name, target.at(key).get<uint64_t>()));
     }
+  }
+  if (!target.at("countries").empty()) {
+    add("country " + joined(target.at("countries"), " or "));
+  }
+  if (!target.at("asns").empty()) {
+    std::string systems;
+    for (const Json& asn : target.at("asns")) {
+      systems += fmt::format("{}AS{}", systems.empty() ? "" : " or ", asn.get<uint64_t>());
+    }
+    add(systems);
   }
   if (text.empty()) {
     text = "all that feeds list";

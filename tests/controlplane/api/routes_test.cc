@@ -84,6 +84,36 @@ TEST_F(ApiRoutes, FeedIsAddedListedShownRefreshedAndRemoved) {
   EXPECT_EQ(good("GET", "/v1/feeds")["feeds"], Json::array());
 }
 
+TEST_F(ApiRoutes, SafetyOfAFeedSaysWhatWasTakenOutAndAcceptTakesWhatIsHeld) {
+  const std::string path = ::testing::TempDir() + "merlon-routes-held.txt";
+  std::ofstream(path) << "127.0.0.1\n?\n?\n";
+  good("POST", "/v1/feeds", Json{{"id", "held"}, {"url", "file://" + path}}.dump(), 201);
+  good("POST", "/v1/feeds/held/refresh");
+  const Json safety = good("GET", "/v1/feeds/held/safety")["safety"];
+  EXPECT_EQ(safety["held"]["reason"], "more than half of it is unreadable");
+  EXPECT_EQ(safety["quarantine_count"], 1);
+  EXPECT_EQ(good("POST", "/v1/feeds/held/accept")["refresh"]["state"]["health"], "good");
+  EXPECT_EQ(bad("POST", "/v1/feeds/held/accept", 409)["code"], "conflict");
+  EXPECT_EQ(bad("POST", "/v1/feeds/none/accept", 404)["code"], "not_found");
+  const Json after = good("GET", "/v1/feeds/held/safety")["safety"];
+  EXPECT_TRUE(after["held"].is_null());
+  EXPECT_EQ(after["trust"], 70);
+  EXPECT_EQ(after["taken_out_examples"],
+            Json::parse(R"([{"entry":"127.0.0.1","protected_by":"127.0.0.0/8",
+                             "why":"loopback, RFC 1122"}])"));
+}
+
+TEST_F(ApiRoutes, FeedsReportComparesTheFeedsThatAreNamed) {
+  for (const char* id : {"one", "two"}) {
+    good("POST", "/v1/feeds", feed_body(id), 201);
+    good("POST", std::string("/v1/feeds/") + id + "/refresh");
+  }
+  const Json report = good("GET", "/v1/feeds/report?feeds=one%2Ctwo")["report"];
+  EXPECT_EQ(report["feeds"][1]["feed"], "two");
+  EXPECT_EQ(report["shared"], Json::parse("[[4,4],[4,4]]"));
+  EXPECT_EQ(bad("GET", "/v1/feeds/report?feeds=none", 404)["code"], "not_found");
+}
+
 TEST_F(ApiRoutes, FeedErrorsHaveTheirCodes) {
   good("POST", "/v1/feeds", feed_body("one"), 201);
   EXPECT_EQ(bad("POST", "/v1/feeds", 409, feed_body("one"))["code"], "conflict");
@@ -162,6 +192,42 @@ TEST_F(ApiRoutes, CheckSaysWhoListsAValue) {
   EXPECT_EQ(check("10.1.2.3").body["check"]["protected_by"], "10.0.0.0/8");
   EXPECT_EQ(check("not%20a%20name").http_status, 400);
   EXPECT_EQ(check("").http_status, 400);
+}
+
+TEST_F(ApiRoutes, ManyValuesAreCheckedAtOnce) {
+  good("POST", "/v1/feeds", feed_body("one"), 201);
+  good("POST", "/v1/feeds/one/refresh");
+  const std::string body = R"({"values":["192.0.2.200","not a name","203.0.113.1"]})";
+  const Json checks = good("POST", "/v1/check", body)["checks"];
+  ASSERT_EQ(checks.size(), 3u);
+  EXPECT_TRUE(checks[0]["listed"].get<bool>());
+  EXPECT_EQ(checks[1]["value"], "not a name");
+  EXPECT_THAT(checks[1]["error"], HasSubstr("neither"));
+  EXPECT_FALSE(checks[2]["listed"].get<bool>());
+  for (const char* wrong : {"{}", "[]", R"({"values":"192.0.2.1"})", R"({"values":[1]})",
+                            R"({"values":[],"more":1})"}) {
+    EXPECT_EQ(bad("POST", "/v1/check", 400, wrong)["code"], "invalid_argument") << wrong;
+  }
+}
+
+TEST_F(ApiRoutes, CheckTakesATimeAsItIsWrittenElsewhere) {
+  const Json then = good("GET", "/v1/check?value=192.0.2.1&at=2026-03-01T12:00:00Z")["check"];
+  EXPECT_EQ(then["at"], "2026-03-01T12:00:00Z");
+  EXPECT_TRUE(good("GET", "/v1/check?value=192.0.2.1")["check"]["at"].is_null());
+  for (const char* at : {"now", "2026-03-01", "1700000000", "1969-12-31T23:59:59Z"}) {
+    EXPECT_THAT(bad("GET", std::string("/v1/check?value=192.0.2.1&at=") + at, 400)["message"],
+                HasSubstr("at:"));
+  }
+}
+
+TEST_F(ApiRoutes, BackupGoesWhereItIsSaid) {
+  const Json made =
+      good("POST", "/v1/backups", R"({"directory":"/var/backups/merlon"})", 201)["backup"];
+  EXPECT_EQ(made["directory"], "/var/backups/merlon");
+  EXPECT_EQ(bad("POST", "/v1/backups", 400, R"({"directory":"here"})")["code"], "invalid_argument");
+  for (const char* wrong : {"{}", R"({"directory":1})", R"({"directory":"/x","more":1})"}) {
+    EXPECT_THAT(bad("POST", "/v1/backups", 400, wrong)["message"], HasSubstr("directory"));
+  }
 }
 
 TEST_F(ApiRoutes, QueryParametersAreReadStrictly) {
@@ -254,11 +320,12 @@ TEST_F(ApiRoutes, UnknownPathListsWhatExists) {
   EXPECT_EQ(error["code"], "not_found");
   EXPECT_THAT(error["message"], HasSubstr("there is no path /v1/feed"));
   const auto routes = error["routes"].get<std::vector<std::string>>();
-  EXPECT_EQ(routes.size(), 58u);
-  EXPECT_EQ(routes.at(0), "GET /v1/status");
-  EXPECT_THAT(routes, testing::IsSupersetOf({"GET /v1/dataplane/subjects?account=&limit=",
-                                             "GET /v1/check?value=", "GET /v1/transfers",
-                                             "GET /v1/doctor?device=", "GET /v1/forward"}));
+  EXPECT_EQ(routes.size(), 63u);
+  EXPECT_EQ(routes.at(0), "GET /v1/feeds/report?feeds=");  // before /v1/feeds/{id}
+  EXPECT_THAT(routes,
+              testing::IsSupersetOf({"GET /v1/dataplane/subjects?account=&limit=",
+                                     "GET /v1/check?value=&at=&account=", "GET /v1/transfers",
+                                     "GET /v1/doctor?device=", "GET /v1/forward"}));
   for (const char* path :
        {"", "/", "/v1", "/v1/", "/v1/feeds/", "/v1/feeds//refresh", "/v1/feeds/a/b", "/V1/feeds",
         "/v1/feeds/%", "/v1/feeds/%0", "/v1/feeds/%00"}) {

@@ -52,7 +52,7 @@ TEST_F(ServiceTest, WholeAnswersComeInTheirTurn) {
   EXPECT_EQ(seen[0].source, *address::parse_address("127.0.0.1"));
   EXPECT_NE(seen[0].source_port, 0);
   EXPECT_EQ(seen[0].transport, answer::Transport::tcp);
-  EXPECT_FALSE(seen[0].is_encrypted);
+  EXPECT_EQ(seen[0].tls, dns::Tls::none);
 }
 
 TEST_F(ServiceTest, WhoMayNotAskReachesNoService) {

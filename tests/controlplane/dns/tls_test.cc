@@ -138,7 +138,7 @@ TEST_F(TlsTest, StreamsAndLateAnswersComeOverTls) {
   }
   forwarder.finish(0, FakeSpecial::whole_answer(9));
   EXPECT_EQ(client.receive(), FakeSpecial::whole_answer(9));
-  EXPECT_TRUE(special.clients().at(0).is_encrypted);
+  EXPECT_EQ(special.clients().at(0).tls, dns::Tls::v1_3);
   EXPECT_EQ(special.certificates().at(0), own.fingerprint());
 }
 

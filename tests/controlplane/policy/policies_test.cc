@@ -219,5 +219,34 @@ TEST(Profiles, AreDifferentNamesAndTheFirstIsTheDefault) {
   }
 }
 
+TEST(Places, APolicyTakesPartsOfFeedsAndWholeOnesOnce) {
+  const std::vector<store::FeedRecord> feeds{feed("one", "scanner", 3), feed("two", "spam", 2)};
+  store::Target german = target({});
+  german.countries = {"FR", "DE"};
+  store::Target system = german;
+  system.asns = {3320};
+  EXPECT_EQ(places_of(target({})), "");
+  EXPECT_EQ(places_of(system), "DE,FR/3320");
+  EXPECT_THAT(parts_of(policy_of({german, system, target({"two"})}), feeds),
+              ElementsAre("one|DE,FR/", "one|DE,FR/3320", "two"));
+}
+
+TEST(Places, APartIsCutExactlyAndKeepsItsPrefixesApart) {
+  const auto prefix = [](const char* text) { return address::parse_prefix(text).value(); };
+  store::FeedSet set;
+  set.v4 = {prefix("45.0.0.0/14").v4(), prefix("45.1.2.0/25").v4(), prefix("45.1.2.128/25").v4(),
+            prefix("46.0.0.1").v4()};
+  set.v6 = {prefix("2a00::/16").v6()};
+  set.domains = {"a.example"};
+  set.normalise();
+  address::IpSet within;
+  within.v4 = address::RangeSet4::from_unsorted({prefix("45.1.2.0/24").v4().range()});
+  const store::FeedSet part = part_of(set, within);
+  EXPECT_THAT(part.v4, ElementsAre(prefix("45.1.2.0/24").v4(), prefix("45.1.2.0/25").v4(),
+                                   prefix("45.1.2.128/25").v4()));
+  EXPECT_TRUE(part.v6.empty());
+  EXPECT_TRUE(part.domains.empty());
+}
+
 }  // namespace
 }  // namespace merlon::policy

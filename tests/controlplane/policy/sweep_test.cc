@@ -358,6 +358,23 @@ TEST(ComposeAll, KeepsWhatMattersMostWhereRoomEnds) {
   }
 }
 
+// Own entries alone are more than the list may hold, and feeds list some of them too.
+TEST(ComposeAll, OwnEntriesThatFallOffDoNotComeBackByAFeed) {
+  const World world = world_of({{"a", {"20.0.0.0/24"}}, {"b", {"20.0.0.7", "20.0.2.0/24"}}});
+  for (const auto& feeds : {std::vector<std::string>{"a"}, {"b"}, {"a", "b"}}) {
+    Selection selection = world.select(feeds);
+    selection.block.v4 = address::RangeSet<address::Bits4>::from_unsorted(
+        {{0x14000000, 0x140000ff}, {0x14000300, 0x1400030f}});
+    selection.block_narrow = selection.block;
+    for (const uint64_t capacity : {1u, 10u, 100u, 271u}) {
+      selection.capacity = capacity;
+      const Composed composed = world.compose(selection);
+      EXPECT_EQ(count_of(composed.content->narrow), capacity);
+      EXPECT_EQ(composed.content->addresses, composed.content->narrow);
+    }
+  }
+}
+
 TEST(ComposeAll, IsTheSameForAnyNumberOfThreadsAndAnyCompany) {
   std::mt19937_64 random(test::seed_for("compose_all threads"));
   const World world = random_world(random, 6);

@@ -239,9 +239,9 @@ void set_schema(const std::string& path, const std::string& version) {
 
 TEST_F(StoreDamage, NewerSchemaIsUnsupported) {
   store.reset();
-  set_schema(directory.store(), "3");
+  set_schema(directory.store(), "4");
   EXPECT_FAILS(Store::open(directory.store()), unsupported,
-               AllOf(HasSubstr(directory.store()), HasSubstr("version 3"), HasSubstr("newer")));
+               AllOf(HasSubstr(directory.store()), HasSubstr("version 4"), HasSubstr("newer")));
 }
 
 TEST_F(StoreDamage, NewerSchemaWithAColumnUnknownHereIsUnsupportedToo) {

@@ -33,6 +33,8 @@ class StorePolicies : public AccountTest {
     made.targets[1].categories = {"odd-things", "scanner"};
     made.targets[1].severity_min = 4;
     made.targets[1].confidence_min = 90;
+    made.targets[1].countries = {"DE", "FR"};
+    made.targets[1].asns = {3320, UINT32_MAX};
     made.targets[1].action = Action::drop;
     made.list_action = Action::tcp_only;
     made.garden = "*.walled.example";
@@ -121,6 +123,13 @@ TEST_F(StorePolicies, FieldsAreCheckedByName) {
   wrong = dns_policy();
   wrong.targets[0].confidence_min = 101;
   EXPECT_THAT(reason(wrong), HasSubstr("confidence_min 101"));
+  wrong.targets[0].confidence_min = 0;
+  wrong.targets[0].countries = {"de"};
+  EXPECT_THAT(reason(wrong), HasSubstr("two capital letters"));
+  wrong.targets[0].countries = {};
+  wrong.targets[0].asns = {0};
+  EXPECT_THAT(reason(wrong), HasSubstr("no autonomous system 0"));
+  wrong.targets[0].asns = {};
   wrong = dns_policy();
   wrong.targets[0].action = static_cast<Action>(17);
   EXPECT_THAT(reason(wrong), HasSubstr("action"));

@@ -147,5 +147,46 @@ TEST_F(StoreUpgrade, DamagedDeviceLeavesVersion1AndIsNamed) {
   EXPECT_EQ((*raw)->schema_version(), 1u);
 }
 
+// What version 2 wrote: no column for contents, entries without a value, sightings without earlier
+// intervals.
+TEST_F(StoreUpgrade, HistoryOfVersion2GoesOn) {
+  EXPECT_GOOD(store->add_feed(definition("one")));
+  EXPECT_GOOD(store->apply("one", set_from({"5.0.0.1", "5.0.0.2"}), good_state(1000), 1000));
+  EXPECT_GOOD(store->apply("one", set_from({"5.0.0.2"}), good_state(90'000), 90'000));
+  store.reset();
+  {
+    const auto raw = Database::open(directory.store());
+    ASSERT_TRUE(raw.has_value());
+    std::string sightings;
+    ASSERT_TRUE((*raw)
+                    ->rocks()
+                    ->Get({}, (*raw)->column(Column::indicators),
+                          indicator_key(address::parse_prefix("5.0.0.1").value()), &sightings)
+                    .ok());
+    EXPECT_EQ(sightings, std::string("\2\0\0\3\xe8\0\1\x5f\x90", 9));  // as it always was
+    rocksdb::WriteBatch batch;
+    ASSERT_TRUE(batch.Put((*raw)->column(Column::meta), "schema", "2").ok());
+    EXPECT_GOOD((*raw)->write(batch, Durability::synced));
+    ASSERT_TRUE((*raw)->rocks()->DropColumnFamily((*raw)->column(Column::contents)).ok());
+  }
+  EXPECT_EQ(std::ranges::count(families(), "contents"), 0);
+
+  open();
+  EXPECT_EQ(std::ranges::count(families(), "contents"), 1);
+  EXPECT_EQ(store->set_of("one").value(), set_from({"5.0.0.2"}));
+  FeedDefinition feed = store->feed("one")->definition;
+  feed.ageing = "last_seen+7d";
+  EXPECT_GOOD(store->replace_feed(feed));
+  EXPECT_GOOD(store->apply("one", set_from({"5.0.0.1"}), good_state(200'000), 200'000));
+  const auto back = seen("5.0.0.1").at(0);
+  EXPECT_EQ(back.intervals, (std::vector<Interval>{{1000, 90'000}, {200'000, 0}}));
+  EXPECT_TRUE(seen("5.0.0.2").at(0).gone);
+  EXPECT_GOOD(store->keep_content("one", "5.0.0.1"));
+  store.reset();
+  const auto raw = Database::open(directory.store());
+  ASSERT_TRUE(raw.has_value());
+  EXPECT_EQ((*raw)->schema_version(), 3u);
+}
+
 }  // namespace
 }  // namespace merlon::store

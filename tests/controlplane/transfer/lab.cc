@@ -118,13 +118,14 @@ Taken take(transfer::Service& service, const TextSnapshot& zones, const SpecialM
   answer::Query parsed;
   answer::Outcome outcome = answer::Outcome::answered;
   answer::parse_query(message, parsed, outcome);
-  const dns::Request request{
-      .snapshot = zones.snapshot,
-      .message = message,
-      .parsed = parsed,
-      .subject = *zones.subject(ask.source),
-      .limits = {.transport = ask.transport},
-      .client = {.source = *address::parse_address(ask.source), .transport = ask.transport}};
+  const dns::Request request{.snapshot = zones.snapshot,
+                             .message = message,
+                             .parsed = parsed,
+                             .subject = *zones.subject(ask.source),
+                             .limits = {.transport = ask.transport},
+                             .client = {.source = *address::parse_address(ask.source),
+                                        .transport = ask.transport,
+                                        .tls = ask.tls}};
   Taken taken{service.answer(request), {}};
   if (!taken.response) {
     return taken;

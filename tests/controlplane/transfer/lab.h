@@ -74,6 +74,7 @@ struct Taken {
 struct Ask {
   std::string_view source = "10.0.0.1";
   answer::Transport transport = answer::Transport::tcp;
+  dns::Tls tls = dns::Tls::none;
 };
 Taken take(transfer::Service& service, const TextSnapshot& zones, const SpecialMessage& message,
            const Ask& ask = {});

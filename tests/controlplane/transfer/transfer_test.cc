@@ -130,7 +130,7 @@ TEST_F(TransferTest, DeviceWithAKeyGetsNothingUnsigned) {
   EXPECT_EQ(ask(axfr_query(kZone)).rcode(), wire::rcode::refused);
   const auto facts = service_->facts(zones_.snapshot.get());
   ASSERT_EQ(facts.key_failures.size(), 1u);
-  EXPECT_EQ(facts.key_failures[0].error, "NOT_ITS_OWN");
+  EXPECT_EQ(facts.key_failures[0].error, "UNSIGNED");
   // A key that cannot be used is no reason to give without one.
   store::Device broken = device;
   broken.tsig_secret = "no base64";
@@ -169,6 +169,19 @@ TEST_F(TransferTest, ForeignZonesAndMissingOnesAreRefusedWithTheSameBytes) {
   // Of every tier, the source has the mixed zone whole.
   EXPECT_EQ(ask(axfr_query("mix.example.")).rcode(), 0);
   EXPECT_EQ(ask(axfr_query("her.example."), Transport::tcp, "192.0.2.1").rcode(), 0);
+}
+
+// RFC 9103 section 7.1.
+TEST_F(TransferTest, OverTlsOnlyWithVersion13) {
+  const auto over = [&](dns::Tls tls) {
+    return take(*service_, zones_, axfr_query(kZone), {.tls = tls});
+  };
+  EXPECT_EQ(over(dns::Tls::v1_3).rcode(), 0);
+  EXPECT_EQ(over(dns::Tls::before_1_3).rcode(), wire::rcode::refused);
+  EXPECT_TRUE(over(dns::Tls::before_1_3).records().empty());
+  const auto facts = service_->facts(zones_.snapshot.get());
+  ASSERT_EQ(facts.key_failures.size(), 1u);
+  EXPECT_EQ(facts.key_failures[0].error, "TLS_TOO_OLD");
 }
 
 TEST_F(TransferTest, AccountHasSoManyTransfersAtOnce) {

@@ -136,7 +136,8 @@ class Accounts(Case):
         self.assertEqual(done.stdout, "policy edge of account acme added: ip\n")
         policy = self.run_json("policy", "show", "acme", "edge")["policy"]
         self.assertEqual(policy["targets"], [{"feeds": [], "categories": ["scanner", "malware"],
-                                              "severity_min": 4, "confidence_min": 0}])
+                                              "severity_min": 4, "confidence_min": 0,
+                                              "countries": [], "asns": []}])
         self.assertEqual((policy["lists"], policy["profile"], policy["capacity"]),
                          (["bad"], "bind", 5000))
         text = self.run_ctl("policy", "show", "acme", "edge").stdout

@@ -502,28 +502,6 @@ class Others(Case):
         self.assertEqual(rates["total"], 40)
         self.assertTrue(0 <= rates["per_s"] <= 41, rates)
 
-    def test_check(self):
-        path = self.add_feed()
-        self.run_ctl("feed", "refresh", "one")
-        self.run_ctl("snapshot", "build")
-        text = self.run_ctl("check", "192.0.2.77").stdout
-        self.assertRegex(text, r"(?m)^address +192\.0\.2\.77$")
-        self.assertRegex(text, r"(?m)^verdict +listed$")
-        self.assertRegex(text, r"(?m)^on lists +basic, one$")
-        self.assertRegex(text, r"(?m)^192\.0\.2\.0/24  one +\S.* +listed$")
-        self.assert_aligned(text.split("\n\n")[1])
-        self.assertRegex(self.run_ctl("check", "203.0.113.1").stdout, r"verdict +never listed")
-        self.assertRegex(self.run_ctl("check", "10.0.0.1").stdout, r"protected by +10\.0\.0\.0/8")
-        self.assertEqual(self.run_json("check", "2001:DB8:0::7")["check"]["value"], "2001:db8::7")
-        self.assertTrue(self.run_json("check", "bad.example")["check"]["listed"])
-        self.assertIn("neither an address nor a domain",
-                      self.run_ctl("check", "no such thing", expect=FAILED).stderr)
-        path.write_text("198.51.100.7\n")
-        self.run_ctl("feed", "refresh", "one")
-        text = self.run_ctl("check", "192.0.2.77").stdout
-        self.assertRegex(text, r"(?m)^verdict +no longer listed$")
-        self.assertRegex(text, r"(?m) withdrawn$")
-
     def test_json_of_every_reading_command_is_one_object(self):
         self.add_feed()
         self.run_ctl("snapshot", "build")

@@ -116,14 +116,16 @@ TEST(Parse, UnknownWordsComeWithASuggestion) {
             "unknown command \"snapshot rolback\"; did you mean \"merlonctl snapshot rollback\"?");
   EXPECT_EQ(fault({"feed", "add", "--severty", "3"}),
             "unknown flag --severty; did you mean \"--severity\"?");
-  EXPECT_EQ(fault({"feed", "--jsn", "list"}), "unknown flag --jsn; did you mean \"--json\"?");
+  EXPECT_EQ(fault({"feed", "--jso", "list"}), "unknown flag --jso; did you mean \"--json\"?");
   EXPECT_THAT(fault({"quux"}), HasSubstr("there are status, feed, list, zone, device"));
   EXPECT_THAT(fault({"feed", "zzzzzzz"}), HasSubstr("the verbs are list, show, add"));
 }
 
 TEST(Parse, MissingAndSurplusWordsAreNamed) {
   EXPECT_EQ(fault({}), "which command?");
-  EXPECT_EQ(fault({"feed"}), "feed what? The verbs are list, show, add, probe, refresh, remove");
+  EXPECT_EQ(fault({"feed"}),
+            "feed what? The verbs are list, show, add, probe, refresh, accept, report, compare, "
+            "remove");
   EXPECT_EQ(fault({"feed", "show"}), "feed show takes ID, not 0 arguments");
   EXPECT_EQ(fault({"feed", "show", "a", "b"}), "feed show takes ID, not 2 arguments");
   EXPECT_EQ(fault({"status", "x"}), "status takes no arguments, not 1 argument");
