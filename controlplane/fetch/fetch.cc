@@ -31,6 +31,8 @@ constexpr auto kSchemes = std::to_array<Scheme>({
     {"ftps://", by_transfer},
     {"sftp://", by_transfer},
     {"file://", [](const FetchRequest& request, Advice*) { return fetch_file(request); }},
+    {"pipe://", [](const FetchRequest& request, Advice*) { return fetch_pipe(request); }},
+    {"upload:", [](const FetchRequest& request, Advice*) { return fetch_upload(request); }},
 });
 
 const Scheme* scheme_of(std::string_view url) {

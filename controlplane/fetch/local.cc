@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "controlplane/feeds/decode.h"
+#include "controlplane/fetch/descriptor.h"
 #include "controlplane/fetch/transfer.h"
 #include "zones/base/bytes.h"
 
@@ -21,22 +22,6 @@ namespace {
 using Outcome = FetchResult::Outcome;
 constexpr size_t kFilesMax = 10'000;
 constexpr std::string_view kUnfinished[] = {"~", ".tmp", ".new", ".part"};
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) {
-      ::close(fd_);
-    }
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 Status read_all(int fd, uint64_t size_max, const std::string& url, std::vector<uint8_t>& body) {
   size_t filled = 0;
@@ -176,6 +161,10 @@ Result<FetchResult> read_folder(const std::string& folder, const FetchRequest& r
 
 }  // namespace
 
+Result<FetchResult> fetch_at(const std::string& path, const FetchRequest& request) {
+  return path.ends_with('/') ? read_folder(path, request) : read_one(path, request);
+}
+
 Result<std::string> path_of(const std::string& url) {
   const std::string_view text = std::string_view(url).substr(url.find("://") + 3);
   if (!text.starts_with('/')) {
@@ -220,7 +209,7 @@ Result<FetchResult> fetch_file(const FetchRequest& request) {
   if (!path) {
     return std::unexpected(path.error());
   }
-  return path->ends_with('/') ? read_folder(*path, request) : read_one(*path, request);
+  return fetch_at(*path, request);
 }
 
 }  // namespace merlon::fetch

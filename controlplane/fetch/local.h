@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What lies on this machine: files and folders of them. For the sources of this folder.
+// What lies on this machine: files and folders of them, uploads, pipes. For the sources of this folder.
 #pragma once
 
 #include "controlplane/fetch/fetch.h"
@@ -12,9 +12,12 @@ Result<std::string> path_of(const std::string& url);
 // A regular file, or with a slash at its end all files of a folder. Files whose names begin with a
 // dot or end with ~, .tmp, .new or .part are somebody's work and not read.
 Result<FetchResult> fetch_file(const FetchRequest& request);
+Result<FetchResult> fetch_at(const std::string& path, const FetchRequest& request);
 
+// What store_upload() kept.
 Result<FetchResult> fetch_upload(const FetchRequest& request);
-// What a program writes into a FIFO until it closes it. Without a writer: not modified.
+// What a program writes into a FIFO until it closes it. Without a writer: not
+// modified, or not_found when there never was one.
 Result<FetchResult> fetch_pipe(const FetchRequest& request);
 
 // A part of a feed that comes in several: unpacked, as text, each ending with a line end.
