@@ -84,7 +84,7 @@ Done run_feed_catalogue_list(const Context& context) {
                {text("title")}});
   }
   print(table.text(context.colour ? Colour::on : Colour::off));
-  say("next: merlonctl feed-catalogue show ID, merlonctl feed-catalogue enable ID");
+  say("next: merlonctl feed catalogue show ID, merlonctl feed catalogue enable ID");
   return {};
 }
 
@@ -129,7 +129,7 @@ Done run_feed_catalogue_enable(const Context& context) {
   const Invocation& call = context.call;
   const bool free = call.has("--free");
   if (free == !call.args.empty()) {
-    return usage_error("feed-catalogue enable takes either IDs or --free");
+    return usage_error("feed catalogue enable takes either IDs or --free");
   }
   if (call.has("--credentials") && call.args.size() != 1) {
     return usage_error("--credentials belong to one feed: name one ID");

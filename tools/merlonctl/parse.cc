@@ -110,7 +110,16 @@ Outcome<std::vector<std::string>> take_flags(std::span<const std::string> words,
   return rest;
 }
 
+// "feed catalogue" is the noun "feed-catalogue".
+void join_noun(std::vector<std::string>& words) {
+  if (words.size() >= 2 && !verbs_of(words[0] + "-" + words[1]).empty()) {
+    words[0] += "-" + words[1];
+    words.erase(words.begin() + 1);
+  }
+}
+
 Outcome<const Command*> find_command(std::vector<std::string>& words) {
+  join_noun(words);
   const std::string noun = words.front();
   const std::vector<std::string_view> verbs = verbs_of(noun);
   if (verbs.empty()) {

@@ -320,7 +320,7 @@ TEST_F(ApiRoutes, UnknownPathListsWhatExists) {
   EXPECT_EQ(error["code"], "not_found");
   EXPECT_THAT(error["message"], HasSubstr("there is no path /v1/feed"));
   const auto routes = error["routes"].get<std::vector<std::string>>();
-  EXPECT_EQ(routes.size(), 63u);
+  EXPECT_EQ(routes.size(), 67u);
   EXPECT_EQ(routes.at(0), "GET /v1/feeds/report?feeds=");  // before /v1/feeds/{id}
   EXPECT_THAT(routes,
               testing::IsSupersetOf({"GET /v1/dataplane/subjects?account=&limit=",

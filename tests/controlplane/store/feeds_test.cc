@@ -96,7 +96,7 @@ TEST_F(StoreFeeds, EveryFieldOutOfBoundsIsRefusedByName) {
       {"feed id", [](FeedDefinition& d) { d.id = "a b"; }},
       {"feed id", [](FeedDefinition& d) { d.id = std::string(41, 'a'); }},
       {"url", [](FeedDefinition& d) { d.url = ""; }},
-      {"url", [](FeedDefinition& d) { d.url = "ftp://feeds.example/x"; }},
+      {"url", [](FeedDefinition& d) { d.url = "gopher://feeds.example/x"; }},
       {"no host", [](FeedDefinition& d) { d.url = "https://"; }},
       {"no host", [](FeedDefinition& d) { d.url = "http:///path"; }},
       {"url", [](FeedDefinition& d) { d.url = "file://relative"; }},

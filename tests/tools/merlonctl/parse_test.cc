@@ -117,15 +117,24 @@ TEST(Parse, UnknownWordsComeWithASuggestion) {
   EXPECT_EQ(fault({"feed", "add", "--severty", "3"}),
             "unknown flag --severty; did you mean \"--severity\"?");
   EXPECT_EQ(fault({"feed", "--jso", "list"}), "unknown flag --jso; did you mean \"--json\"?");
-  EXPECT_THAT(fault({"quux"}), HasSubstr("there are status, feed, list, zone, device"));
+  EXPECT_THAT(fault({"quux"}),
+              HasSubstr("there are status, feed, feed-catalogue, list, zone, device"));
   EXPECT_THAT(fault({"feed", "zzzzzzz"}), HasSubstr("the verbs are list, show, add"));
+}
+
+TEST(Parse, NounOfTwoWordsMayBeWrittenAsTwo) {
+  const std::vector<std::string> words = {"feed", "catalogue", "show", "x"};
+  const auto parsed = parse(words);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->command->name(), "feed-catalogue show");
+  EXPECT_EQ(parsed->args, std::vector<std::string>{"x"});
 }
 
 TEST(Parse, MissingAndSurplusWordsAreNamed) {
   EXPECT_EQ(fault({}), "which command?");
   EXPECT_EQ(fault({"feed"}),
             "feed what? The verbs are list, show, add, probe, refresh, accept, report, compare, "
-            "remove");
+            "remove, upload");
   EXPECT_EQ(fault({"feed", "show"}), "feed show takes ID, not 0 arguments");
   EXPECT_EQ(fault({"feed", "show", "a", "b"}), "feed show takes ID, not 2 arguments");
   EXPECT_EQ(fault({"status", "x"}), "status takes no arguments, not 1 argument");
