@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What lies on this machine: files and folders of them, uploads, pipes. For the sources of this folder.
+// What lies on this machine: files and folders of them, uploads, pipes. For the sources of this
+// folder.
 #pragma once
 
 #include "controlplane/fetch/fetch.h"
