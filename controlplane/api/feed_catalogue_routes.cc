@@ -71,7 +71,8 @@ Result<Json> enable_entry(const Arguments& a) {
   }
   for (const auto& item : a.body.items()) {
     if (item.key() != "credentials" || !item.value().is_string()) {
-      return fail(ErrorCode::invalid_argument, "the body must be {{\"credentials\": TEXT}} or {{}}");
+      return fail(ErrorCode::invalid_argument,
+                  "the body must be {{\"credentials\": TEXT}} or {{}}");
     }
   }
   store::FeedDefinition definition = entry->definition;

@@ -94,15 +94,7 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
     return keep_last_good(FeedHealth::failed, fetched.error().message);
   }
   if (fetched->outcome == fetch::FetchResult::Outcome::not_modified) {
-    release(id);
-    report.not_modified = true;
-    state.health = FeedHealth::good;
-    state.reason.clear();
-    state.last_good = now;
-    if (auto stored = store_.set_feed_state(id, state); !stored) {
-      return std::unexpected(stored.error());
-    }
-    return report;
+    return not_changed(std::move(report), now);
   }
   state.size_bytes = fetched->body.size();
   parse_slots_.acquire();
@@ -127,6 +119,18 @@ Result<api::RefreshReport> Coordinator::refresh_locked(const store::FeedRecord& 
     keep_lines(id, fetched->body);
   }
   return applied;
+}
+
+Result<api::RefreshReport> Coordinator::not_changed(api::RefreshReport report, int64_t now) {
+  release(report.feed);
+  report.not_modified = true;
+  report.state.health = FeedHealth::good;
+  report.state.reason.clear();
+  report.state.last_good = now;
+  if (auto stored = store_.set_feed_state(report.feed, report.state); !stored) {
+    return std::unexpected(stored.error());
+  }
+  return report;
 }
 
 Result<api::ProbeReport> Coordinator::probe_feed(const std::string& url,

@@ -40,9 +40,8 @@ Result<Entry> entry_of(const Json& json) {
   d.size_max_bytes = json.value("size_max_bytes", d.size_max_bytes);
   d.in_basic = json.value("in_basic", d.in_basic);
   d.copies = json.value("copies", d.copies);
-  d.direction = json.value("direction", std::string("block")) == "allow"
-                    ? store::Direction::allow
-                    : store::Direction::block;
+  d.direction = json.value("direction", std::string("block")) == "allow" ? store::Direction::allow
+                                                                         : store::Direction::block;
   entry.key = json.value("key", std::string());
   const auto access = access_of(json.at("access"));
   if (!access) {
@@ -82,9 +81,8 @@ Result<std::vector<Entry>> parse(std::string_view json) {
       }
       entries.push_back(std::move(*entry));
     }
-    std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-      return a.definition.id < b.definition.id;
-    });
+    std::sort(entries.begin(), entries.end(),
+              [](const Entry& a, const Entry& b) { return a.definition.id < b.definition.id; });
     return entries;
   } catch (const Json::exception& exception) {
     return fail(ErrorCode::invalid_argument, "feed catalogue: {}: {}", at, exception.what());

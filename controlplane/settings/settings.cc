@@ -110,6 +110,14 @@ void read_dns_limits(const settings::Section& section, Settings& out) {
       static_cast<size_t>(section.number("dns_connections_per_source"));
 }
 
+void read_fetching(const settings::Section& section, Settings& result) {
+  result.contact = section.text("contact");
+  result.feed_hosts =
+      section.boolean("feed_private_hosts") ? fetch::Hosts::any : fetch::Hosts::public_only;
+  result.feed_proxy = section.text("feed_proxy");
+  result.fetch_thread_count = static_cast<unsigned>(section.number("fetch_threads"));
+}
+
 }  // namespace
 
 Result<Settings> load_settings(const std::string& path) {
@@ -161,11 +169,7 @@ Result<Settings> load_settings(const std::string& path) {
                 "{}: https_listen needs tls_certificate_file and tls_key_file", path);
   }
   result.generations_kept = static_cast<size_t>(section->number("generations_kept"));
-  result.contact = section->text("contact");
-  result.feed_hosts =
-      section->boolean("feed_private_hosts") ? fetch::Hosts::any : fetch::Hosts::public_only;
-  result.feed_proxy = section->text("feed_proxy");
-  result.fetch_thread_count = static_cast<unsigned>(section->number("fetch_threads"));
+  read_fetching(*section, result);
   result.identity = section->text("identity");
   result.version = section->text("version");
   result.cookie_secret_file = section->text("cookie_secret_file");

@@ -106,6 +106,8 @@ std::set<std::string> values_of(const store::FeedSet& set) {
   return values;
 }
 
+constexpr std::string_view kUpload = "upload:";
+
 Result<std::vector<uint8_t>> read_source(const std::string& url, uint64_t size_max) {
   return url.starts_with(kScheme)
              ? read_file(path_of(url), size_max)
@@ -194,6 +196,19 @@ void FakeOperations::apply(Feed& feed, store::FeedSet set, api::RefreshReport& r
   }
   report.not_modified = feed.set == set;
   feed.set = std::move(set);
+}
+
+Status FakeOperations::put_content(const std::string& id, std::string_view content) {
+  MERLON_BEGIN();
+  const Result<Feed*> found = find_feed(id);
+  if (!found) {
+    return std::unexpected(found.error());
+  }
+  if ((*found)->record.definition.url != kUpload) {
+    return fail(ErrorCode::invalid_argument, "feed {} takes no uploads", id);
+  }
+  (*found)->upload = content;
+  return {};
 }
 
 // The source is read again, and all that is readable in it is taken.
@@ -304,7 +319,10 @@ Result<api::RefreshReport> FakeOperations::refresh_feed(const std::string& id) {
   report.feed = id;
   store::FeedState& state = feed.record.state;
   state.last_attempt = now;
-  const auto bytes = read_source(feed.record.definition.url, feed.record.definition.size_max_bytes);
+  const Result<std::vector<uint8_t>> bytes =
+      feed.record.definition.url == kUpload
+          ? std::vector<uint8_t>(feed.upload.begin(), feed.upload.end())
+          : read_source(feed.record.definition.url, feed.record.definition.size_max_bytes);
   if (!bytes) {
     state.health = store::FeedHealth::failed;
     state.reason = bytes.error().message;

@@ -126,6 +126,7 @@ class FakeOperations : public api::Operations {
   struct Feed {
     store::FeedRecord record;
     store::FeedSet set;
+    std::string upload = {};
   };
   struct Snapshot {
     int64_t created = 0;

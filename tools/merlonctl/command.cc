@@ -6,6 +6,8 @@
 
 #include <array>
 
+#include "tools/merlonctl/command_flags.h"
+
 namespace merlon::merlonctl {
 namespace {
 
@@ -24,150 +26,6 @@ constexpr auto kGlobalFlags = std::to_array<Flag>({
     {"--help", "", "this help, or that of a command"},
     {"--version", "", "the version"},
 });
-
-constexpr Flag kYes = {"--yes", "", "do not ask"};
-
-constexpr auto kFeedAddFlags = std::to_array<Flag>({
-    {"--url", "URL", "https://, ftp://, taxii+https://, file:///absolute/path, upload:, .."},
-    {"--dir", "DIR", "one feed per file of DIR (or per entry of DIR/feeds.json), each refreshed"},
-    {"--title", "TEXT", "a name for people"},
-    {"--format", "NAME", "how to read it, as `feed probe` writes it (default: auto)"},
-    {"--category", "NAME", "what it lists, an RSIT type (default: blacklist)"},
-    {"--severity", "0-5", "5 is command and control (default: 3)"},
-    {"--confidence", "0-100", "how far its entries are believed (default: 50)"},
-    {"--direction", "block|allow", "allow: its entries are taken out of lists (default: block)"},
-    {"--tier", "TIER", "who may see it: community, basic, advanced, operator (default: basic)"},
-    {"--interval", "TIME", "between refreshes: 900, 15m, 1h, 1d (default: 1h)"},
-    {"--size-max", "SIZE", "larger content is refused: 1000000, 64MiB (default: 64MiB)"},
-    {"--not-in-basic", "", "keep its addresses out of the shared list `basic`"},
-    {"--disabled", "", "define it without fetching it"},
-    {"--provider", "TEXT", "who publishes it"},
-    {"--licence", "TEXT", "under what terms"},
-    {"--homepage", "URL", "where its publisher tells of it"},
-    {"--credentials", "TEXT", "how we show who we are; secrets are in files"},
-    {"--private-hosts", "", "its URL may lead to private and loopback addresses"},
-    {"--ageing", "RULE", "when its entries stop counting (default: sudden_death)"},
-    {"--copies", "FEED,..", "feeds that it takes its entries from"},
-});
-constexpr auto kProbeFlags = std::to_array<Flag>({
-    {"--format", "NAME", "read it as this instead of guessing"},
-    {"--write", "ID", "define a feed with this ID from it"},
-});
-constexpr auto kReportFlags =
-    std::to_array<Flag>({{"--svg", "FILE", "a picture: overlap as a heat map, and bars"}});
-constexpr auto kRefreshFlags =
-    std::to_array<Flag>({{"--all", "", "every feed that is not disabled"}});
-constexpr auto kCatalogueFlags = std::to_array<Flag>({
-    {"--free", "", "all that anybody may use for any purpose"},
-    {"--credentials", "TEXT", "for one that needs a key, as `show` says; secrets are in files"},
-});
-constexpr auto kDeviceAddFlags = std::to_array<Flag>({
-    {"--account", "NAME", "whose device it is"},
-    {"--source", "PREFIX,..", "addresses or prefixes that it asks from"},
-    {"--tier", "TIER", "community, basic, advanced or operator (default: basic)"},
-    {"--recursion", "on|off", "names of others are looked up for it (default: off)"},
-    {"--dns-policy", "NAME",
-     "the policy for those names (default, and \"\": all of the account's)"},
-    {"--tsig", "ALGORITHM", "hmac-sha256 or hmac-sha512: a new key for its transfers; off: none"},
-    {"--notify", "ADDRESS,..",
-     "who is told of changes: 192.0.2.1, [2001:db8::1]:5353; off: nobody"},
-    {"--certificate", "SHA256", "fingerprint of the one it must show over TLS; off: any or none"},
-    {"--token", "new|off", "a new token for zone files over HTTPS, shown this once"},
-});
-constexpr auto kDeviceConfigFlags = std::to_array<Flag>({
-    {"--for", "SERVER", "named, knot, nsd, unbound or pdns"},
-    {"--address", "ADDRESS", "where it reaches this service: 192.0.2.53 or 192.0.2.53:5353"},
-    {"--tls", "NAME", "unbound: transfers over TLS, with the name in our certificate"},
-    {"--https", "HOST", "unbound: files over HTTPS from HOST or HOST:PORT, with a token"},
-});
-constexpr auto kDeviceSetFlags = std::to_array<Flag>({
-    {"--source", "PREFIX,..", "addresses or prefixes that it asks from"},
-    {"--tier", "TIER", "community, basic, advanced or operator (default: basic)"},
-    {"--recursion", "on|off", "names of others are looked up for it (default: off)"},
-    {"--dns-policy", "NAME",
-     "the policy for those names (default, and \"\": all of the account's)"},
-    {"--tsig", "ALGORITHM", "hmac-sha256 or hmac-sha512: a new key for its transfers; off: none"},
-    {"--notify", "ADDRESS,..",
-     "who is told of changes: 192.0.2.1, [2001:db8::1]:5353; off: nobody"},
-    {"--certificate", "SHA256", "fingerprint of the one it must show over TLS; off: any or none"},
-    {"--token", "new|off", "a new token for zone files over HTTPS, shown this once"},
-});
-constexpr auto kAccountFlags = std::to_array<Flag>({
-    {"--title", "TEXT", "a name for people"},
-    {"--tier", "TIER",
-     "what it is entitled to: community, basic, advanced, operator "
-     "(default: advanced)"},
-});
-constexpr auto kAccountRemoveFlags = std::to_array<Flag>({
-    kYes,
-    {"--with-contents", "", "remove its devices, lists and policies too"},
-});
-constexpr auto kCustomListAddFlags = std::to_array<Flag>({
-    {"--direction", "block|allow", "allow: policies take its entries out (default: block)"},
-    {"--title", "TEXT", "a name for people"},
-});
-constexpr Flag kFile = {"--file", "FILE", "read it from FILE, or from stdin for \"-\""};
-constexpr Flag kSkipInvalid = {"--skip-invalid", "",
-                               "take the good values (default: one bad value refuses all)"};
-constexpr auto kEntryListFlags = std::to_array<Flag>({
-    {"--values", "", "only the values, one a line, as `entry add --file` reads them"},
-});
-constexpr auto kEntryAddFlags = std::to_array<Flag>({
-    kFile,
-    kSkipInvalid,
-    {"--comment", "TEXT", "for those that have none of their own (in a file: after #)"},
-    {"--expires", "TIME", "2026-12-31T23:59:59Z, or from now on: 12h, 30d (default: never)"},
-});
-constexpr auto kEntryRemoveFlags = std::to_array<Flag>({kFile, kSkipInvalid});
-constexpr auto kPolicyAddFlags = std::to_array<Flag>({
-    {"--kind", "ip|dns", "addresses for firewalls, or names for resolvers (default: ip)"},
-    {"--title", "TEXT", "a name for people"},
-    {"--category", "NAME,..", "what feeds of these categories list"},
-    {"--feed", "ID,..", "what these feeds list"},
-    {"--severity-min", "0-5", "what feeds of at least this severity list"},
-    {"--confidence-min", "0-100", "what feeds of at least this confidence list"},
-    {"--country", "CC,..", "of it, addresses in these countries: DE,FR"},
-    {"--asn", "AS,..", "of it, addresses in these autonomous systems: AS3320,13335"},
-    {"--list", "NAME,..", "own lists: those to block are added, those to allow taken out"},
-    {"--action", "ACTION",
-     "DNS: nxdomain, nodata, passthru, drop, tcp-only or garden "
-     "(default: nxdomain)"},
-    {"--list-action", "ACTION", "DNS: the action for own lists (default: as --action)"},
-    {"--garden", "DOMAIN", "DNS: where the action garden sends to; may begin with *."},
-    {"--profile", "NAME", "IP: what its devices can take (see policy profiles)"},
-    {"--capacity", "NUMBER", "IP: addresses in all (default: as the profile says)"},
-    {"--file", "FILE", "the policy as JSON, for several targets; \"-\" is stdin"},
-    {"--replace", "", "replace the policy of this name"},
-});
-constexpr auto kStatsFlags = std::to_array<Flag>({
-    {"--watch", "", "show what the counters grow by, per second, until Ctrl-C"},
-    {"--interval", "TIME", "with --watch: between two looks (default: 1s)"},
-    {"--count", "NUMBER", "with --watch: end after so many looks"},
-});
-constexpr auto kTopFlags =
-    std::to_array<Flag>({{"--limit", "NUMBER", "how many at most (default: 20)"}});
-constexpr auto kSubjectsFlags = std::to_array<Flag>({
-    {"--account", "NAME", "only this account's devices"},
-    {"--limit", "NUMBER", "how many at most (default: 1000)"},
-});
-constexpr auto kProfileFlags = std::to_array<Flag>(
-    {{"--seconds", "TIME", "measure anew for so long (default: show the last measurement)"}});
-constexpr auto kZoneCheckFlags =
-    std::to_array<Flag>({{"--apex", "NAME", "the zone (default: the file's name without ending)"}});
-constexpr auto kCheckFlags = std::to_array<Flag>({
-    {"--at", "TIME", "as it was then: 2026-03-01T12:00:00Z"},
-    {"--account", "NAME", "only shared lists and those of this account"},
-    {"--file", "FILE", "up to 10000 values, one a line; - for stdin"},
-});
-constexpr auto kDsFlags = std::to_array<Flag>({
-    {"--dnskey", "", "DNSKEY records, as trust anchor files hold them"},
-});
-constexpr auto kRolloverFlags = std::to_array<Flag>({
-    {"--ksk", "", "the key that DS records name (also the only key of a zone)"},
-    {"--zsk", "", "the key that signs the rest"},
-    {"--algorithm", "NAME", "all keys, to the algorithm that [dnssec] has now"},
-});
-constexpr auto kYesFlags = std::to_array<Flag>({kYes});
 
 constexpr auto kCommands = std::to_array<Command>({
     {"status",
@@ -228,14 +86,35 @@ constexpr auto kCommands = std::to_array<Command>({
      run_feed_compare},
     {"feed", "remove", "ID", 1, 1, kYesFlags, kQuickS, "forget a feed; what it listed is withdrawn",
      "merlonctl feed remove dshield --yes", run_feed_remove},
-    {"feed", "upload", "ID FILE", 2, 2, {}, kSlowS,
-     "give a feed with the URL upload: its content", "merlonctl feed upload mine list.txt",
+    {"feed",
+     "upload",
+     "ID FILE",
+     2,
+     2,
+     {},
+     kSlowS,
+     "give a feed with the URL upload: its content",
+     "merlonctl feed upload mine list.txt",
      run_feed_upload},
-    {"feed-catalogue", "list", "", 0, 0, {}, kQuickS,
-     "public feeds that are known, with their terms", "merlonctl feed catalogue list",
+    {"feed-catalogue",
+     "list",
+     "",
+     0,
+     0,
+     {},
+     kQuickS,
+     "public feeds that are known, with their terms",
+     "merlonctl feed catalogue list",
      run_feed_catalogue_list},
-    {"feed-catalogue", "show", "ID", 1, 1, {}, kQuickS,
-     "one of them: provider, licence, format, key", "merlonctl feed catalogue show dshield-block",
+    {"feed-catalogue",
+     "show",
+     "ID",
+     1,
+     1,
+     {},
+     kQuickS,
+     "one of them: provider, licence, format, key",
+     "merlonctl feed catalogue show dshield-block",
      run_feed_catalogue_show},
     {"feed-catalogue", "enable", "[ID...]", 0, kAnyCount, kCatalogueFlags, kQuickS,
      "define feeds of the catalogue", "merlonctl feed catalogue enable spamhaus-drop4 tor-exits",

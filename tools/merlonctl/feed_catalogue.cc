@@ -112,9 +112,8 @@ Done run_feed_catalogue_show(const Context& context) {
       {"url", text("url")},
       {"format", text("format")},
       {"licence", text("licence")},
-      {"access", text("key").empty()
-                     ? text("access")
-                     : fmt::format("key; credentials such as \"{}\"", text("key"))},
+      {"access", text("key").empty() ? text("access")
+                                     : fmt::format("key; credentials such as \"{}\"", text("key"))},
       {"category", fmt::format("{}, severity {}, confidence {}", text("category"),
                                number("severity"), number("confidence"))},
       {"use", fmt::format("{}, {} basic", text("direction"),
@@ -168,8 +167,8 @@ Done run_feed_upload(const Context& context) {
     return std::unexpected(content.error());
   }
   const std::string& id = context.arg(0);
-  const Outcome<Json> answer = context.client.send_lines(
-      "PUT", fmt::format("/v1/feeds/{}/content", escaped(id)), *content);
+  const Outcome<Json> answer =
+      context.client.send_lines("PUT", fmt::format("/v1/feeds/{}/content", escaped(id)), *content);
   if (!answer) {
     return std::unexpected(answer.error());
   }
