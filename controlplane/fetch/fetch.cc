@@ -6,6 +6,10 @@
 #include "controlplane/feeds/parse.h"
 #include "controlplane/fetch/credentials.h"
 #include "controlplane/fetch/local.h"
+#include "controlplane/fetch/mailbox.h"
+#include "controlplane/fetch/misp.h"
+#include "controlplane/fetch/rss.h"
+#include "controlplane/fetch/taxii.h"
 #include "controlplane/fetch/transfer.h"
 
 namespace merlon::fetch {
@@ -30,6 +34,15 @@ constexpr auto kSchemes = std::to_array<Scheme>({
     {"ftp://", by_transfer},
     {"ftps://", by_transfer},
     {"sftp://", by_transfer},
+    {"taxii+https://", fetch_taxii},
+    {"taxii+http://", fetch_taxii},
+    {"misp+https://", fetch_misp},
+    {"misp+http://", fetch_misp},
+    {"misp+file://", fetch_misp},
+    {"rss+https://", fetch_rss},
+    {"rss+http://", fetch_rss},
+    {"mbox://", [](const FetchRequest& request, Advice*) { return fetch_mbox(request); }},
+    {"maildir://", [](const FetchRequest& request, Advice*) { return fetch_maildir(request); }},
     {"file://", [](const FetchRequest& request, Advice*) { return fetch_file(request); }},
     {"pipe://", [](const FetchRequest& request, Advice*) { return fetch_pipe(request); }},
     {"upload:", [](const FetchRequest& request, Advice*) { return fetch_upload(request); }},

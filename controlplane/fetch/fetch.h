@@ -52,7 +52,9 @@ struct FetchResult {
   std::vector<uint8_t> body;
   std::string etag;  // to send with the next request; for a file, its inode, size and times
   std::string last_modified;
-  long status = 0;               // the HTTP status; 0 for a file
+  long status = 0;  // the HTTP status; 0 for a file
+  // What of it could not be had, one sentence each; the rest is there all the same.
+  std::vector<std::string> notes = {};
   MemoryBudget::Share memory{};  // of the body; let go when the body is
 };
 

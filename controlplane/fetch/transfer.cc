@@ -109,16 +109,6 @@ std::string part_of(CURLU* url, CURLUPart part) {
   return copy;
 }
 
-// "https://host:443"; "" when it is no URL.
-std::string origin_of(const std::string& text) {
-  const std::unique_ptr<CURLU, UrlDeleter> url(curl_url());
-  if (curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) {
-    return "";
-  }
-  return fmt::format("{}://{}:{}", part_of(url.get(), CURLUPART_SCHEME),
-                     part_of(url.get(), CURLUPART_HOST), part_of(url.get(), CURLUPART_PORT));
-}
-
 bool is_http(std::string_view url) {
   return url.starts_with("http://") || url.starts_with("https://");
 }
@@ -328,6 +318,28 @@ Result<Answer> finish(Hop& hop, const FetchRequest& request, const Ask& ask,
 
 }  // namespace
 
+std::string origin_of(const std::string& text) {
+  const std::unique_ptr<CURLU, UrlDeleter> url(curl_url());
+  if (curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) {
+    return "";
+  }
+  return fmt::format("{}://{}:{}", part_of(url.get(), CURLUPART_SCHEME),
+                     part_of(url.get(), CURLUPART_HOST), part_of(url.get(), CURLUPART_PORT));
+}
+
+std::string resolve(const std::string& base, const std::string& reference) {
+  const std::unique_ptr<CURLU, UrlDeleter> url(curl_url());
+  char* text = nullptr;
+  if (curl_url_set(url.get(), CURLUPART_URL, base.c_str(), 0) != CURLUE_OK ||
+      curl_url_set(url.get(), CURLUPART_URL, reference.c_str(), 0) != CURLUE_OK ||
+      curl_url_get(url.get(), CURLUPART_URL, &text, 0) != CURLUE_OK) {
+    return "";
+  }
+  std::string copy(text);
+  curl_free(text);
+  return copy;
+}
+
 Deadline deadline_of(const FetchRequest& request) {
   return steady_clock::now() + std::chrono::seconds(std::max(request.timeout_s, 1U));
 }
@@ -358,6 +370,9 @@ Result<Answer> transfer(const FetchRequest& request, const Ask& ask, Advice* adv
     set_request(hop, request, url);
     set_limits(hop, request, ask);
     const CURLcode code = curl_easy_perform(hop.curl.get());
+    if (ask.status != nullptr) {
+      curl_easy_getinfo(hop.curl.get(), CURLINFO_RESPONSE_CODE, ask.status);
+    }
     if (code != CURLE_OK) {
       take_advice(hop.curl.get(), advice);
       return explain_failure({.curl = hop.curl.get(),
@@ -373,6 +388,10 @@ Result<Answer> transfer(const FetchRequest& request, const Ask& ask, Advice* adv
     }
     if (next->empty()) {
       return finish(hop, request, ask, url);
+    }
+    if (ask.redirects == Redirects::same_origin && origin_of(*next) != home) {
+      return fail(ErrorCode::io,
+                  "fetch {}: redirected to another host; use its URL if that is right", shown);
     }
     if (redirects == kRedirectsMax) {
       return fail(ErrorCode::io, "fetch {}: more than {} redirects; use the final URL", shown,

@@ -19,10 +19,15 @@ inline constexpr long kLowSpeedSeconds = 30;
 
 using Deadline = std::chrono::steady_clock::time_point;
 
+// Where a redirect may lead.
+enum class Redirects : uint8_t { anywhere, same_origin };
+
 // A request of its own with what is asked for beside the body.
 struct Ask {
   Deadline deadline{};
   const char* header_wanted = nullptr;  // of the answer
+  Redirects redirects = Redirects::anywhere;
+  long* status = nullptr;  // set to the HTTP status, of a failure too
 };
 struct Answer {
   FetchResult result;
@@ -32,6 +37,11 @@ struct Answer {
 // http, https, ftp, ftps and sftp.
 Result<Answer> transfer(const FetchRequest& request, const Ask& ask, Advice* advice);
 Deadline deadline_of(const FetchRequest& request);
+
+// "https://host:443" of a URL; "" when it is none.
+std::string origin_of(const std::string& url);
+// What a reference in the document of this URL means; "" when it means nothing.
+std::string resolve(const std::string& base, const std::string& reference);
 
 // A value that goes into a request header must not be able to begin another one.
 bool is_header_value(std::string_view value);

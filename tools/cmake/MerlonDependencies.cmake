@@ -21,6 +21,7 @@ pkg_check_modules(idn2 REQUIRED IMPORTED_TARGET libidn2)
 pkg_check_modules(psl REQUIRED IMPORTED_TARGET libpsl)
 pkg_check_modules(archive REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(maxminddb REQUIRED IMPORTED_TARGET libmaxminddb)
+pkg_check_modules(gmime REQUIRED IMPORTED_TARGET gmime-3.0)
 pkg_check_modules(pugixml REQUIRED IMPORTED_TARGET pugixml)
 
 # DPDK: its pkg-config file names every library there is; these are those that we call. Drivers are
