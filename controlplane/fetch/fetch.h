@@ -2,6 +2,10 @@
 // Brings the bytes of a feed. The URL's scheme says how:
 //   http, https          conditional requests, compression, redirects within limits
 //   ftp, ftps, sftp      sftp: only with the host's key in the credentials
+//   taxii+https          a collection of a TAXII 2.1 server: what is new since the last time
+//   misp+https, misp+file  a MISP feed's folder: its manifest, and the events that changed
+//   rss+https            the enclosures of an RSS or Atom document
+//   mbox, maildir        the newest mail of a mailbox: its attachments, else its text
 //   pipe:///path         a named pipe that another program writes a list into
 //   upload:              what somebody gave us with store_upload()
 //   file:///path         a file; file:///path/ with its last slash: all files of a folder, sorted

@@ -155,8 +155,12 @@ Status check_profile(const Policy& policy) {
 }
 
 // How feeds come (fetch/fetch.h): from hosts, and from what lies on this machine.
-constexpr std::string_view kHostSchemes[] = {"http://", "https://", "ftp://", "ftps://", "sftp://"};
-constexpr std::string_view kLocalSchemes[] = {"file:///", "pipe:///"};
+constexpr std::string_view kHostSchemes[] = {"http://",        "https://",     "ftp://",
+                                             "ftps://",        "sftp://",      "taxii+http://",
+                                             "taxii+https://", "misp+http://", "misp+https://",
+                                             "rss+http://",    "rss+https://"};
+constexpr std::string_view kLocalSchemes[] = {"file:///", "misp+file:///", "mbox:///",
+                                              "maildir:///", "pipe:///"};
 
 // Hosts of others are not asked more than once a minute.
 uint64_t interval_min_s(const FeedDefinition& definition) {
