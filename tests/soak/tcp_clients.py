@@ -57,6 +57,9 @@ def connect(plan, source=None, over_tls=False, buffer=0):
     try:
         if buffer:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            # As on a network: a window below one segment is a stalled one to the kernel, and a
+            # segment of the loopback has 64 kB.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
         client.settimeout(PATIENCE)
         if source:
             client.bind((source, 0))
