@@ -9,6 +9,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -16,6 +17,7 @@
 
 #include "controlplane/api/device_secrets.h"
 #include "controlplane/api/http_handlers.h"
+#include "controlplane/dns/tls.h"
 #include "zones/address/address.h"
 #include "zones/base/file.h"
 
@@ -28,6 +30,7 @@ constexpr size_t kTokenSizeMax = 256;
 constexpr auto kFailureWindow = std::chrono::minutes(1);
 constexpr size_t kSourcesMax = 10'000;
 constexpr auto kStartTimeout = std::chrono::seconds(10);
+constexpr auto kCertificateLook = std::chrono::milliseconds(1'000);
 
 // How often each source failed lately: addresses, and /64s of IPv6. Thread-safe.
 class Failures {
@@ -207,7 +210,7 @@ class Doorkeeper {
       failures_.note(request.remote_addr);
       return fill(nothing_here(), response);
     }
-    const auto zone = operations_.zone_file(*digest, apex);
+    const auto zone = operations_.zone_file(*digest, apex, request.remote_addr);
     if (!zone && zone.error().code == ErrorCode::conflict) {
       return fill(nothing_here(), response);  // a good token, for no such zone
     }
@@ -230,11 +233,55 @@ class Doorkeeper {
   Failures failures_;
 };
 
+// Gives a connection the certificate, key and chain that are in force. For SSL_CTX_set_cert_cb.
+int use_current(SSL* connection, void* certificates) {
+  const std::shared_ptr<SSL_CTX> current =
+      static_cast<const dns::TlsCertificates*>(certificates)->current();
+  STACK_OF(X509)* chain = nullptr;
+  SSL_CTX_get0_chain_certs(current.get(), &chain);
+  return SSL_use_cert_and_key(connection, SSL_CTX_get0_certificate(current.get()),
+                              SSL_CTX_get0_privatekey(current.get()), chain, 1);
+}
+
+// Looks at the certificate's files from time to time, until it goes.
+class Watcher {
+ public:
+  explicit Watcher(dns::TlsCertificates& certificates)
+      : certificates_(certificates), thread_([this] { run(); }) {}
+  ~Watcher() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    while (!wake_.wait_for(lock, kCertificateLook, [this] { return stopping_; })) {
+      const auto now = std::chrono::steady_clock::now().time_since_epoch();
+      certificates_.look(static_cast<uint64_t>(
+          std::chrono::duration_cast<std::chrono::milliseconds>(now).count()));
+    }
+  }
+
+  dns::TlsCertificates& certificates_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread thread_;  // the last: it uses the others
+};
+
 }  // namespace
 
 struct HttpsServer::Impl {
   Impl(Operations& operations, std::string digest, uint32_t failures_max)
       : door(operations, std::move(digest), failures_max) {}
+  Status listen(Operations& operations, const HttpsOptions& options, const std::string& text);
 
   struct One {
     std::unique_ptr<httplib::SSLServer> http;
@@ -242,8 +289,45 @@ struct HttpsServer::Impl {
     std::thread thread;
   };
   Doorkeeper door;
+  std::unique_ptr<dns::TlsCertificates> certificates;
+  std::optional<Watcher> watcher;
   std::vector<One> servers;
 };
+
+Status HttpsServer::Impl::listen(Operations& operations, const HttpsOptions& options,
+                                 const std::string& text) {
+  const auto where = parse_listen(text);
+  if (!where) {
+    return std::unexpected(where.error());
+  }
+  One one;
+  one.http = std::make_unique<httplib::SSLServer>([this](SSL_CTX& context) {
+    SSL_CTX_set_min_proto_version(&context, TLS1_2_VERSION);
+    SSL_CTX_set_cert_cb(&context, use_current, certificates.get());
+    return true;
+  });
+  if (!one.http->is_valid()) {
+    return fail(ErrorCode::internal, "HTTPS on {}: the TLS library refuses", text);
+  }
+  set_limits(*one.http, options.thread_count);
+  set_handlers(*one.http, operations,
+               [this](const httplib::Request& request, httplib::Response& response) {
+                 return door.look(request, response);
+               });
+  one.port = where->port != 0 && one.http->bind_to_port(where->host, where->port) ? where->port
+             : where->port == 0 ? one.http->bind_to_any_port(where->host)
+                                : -1;
+  if (one.port <= 0) {
+    return fail(ErrorCode::conflict, "cannot listen on {}: is the port taken?", text);
+  }
+  one.thread = std::thread([http = one.http.get(), text] {
+    if (!http->listen_after_bind()) {
+      spdlog::error("HTTPS on {} has stopped accepting connections", text);
+    }
+  });
+  servers.push_back(std::move(one));
+  return {};
+}
 
 HttpsServer::HttpsServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
@@ -269,38 +353,20 @@ Result<std::unique_ptr<HttpsServer>> HttpsServer::start(Operations& operations,
   std::unique_ptr<HttpsServer> server(
       new HttpsServer(std::make_unique<Impl>(operations, std::move(digest), options.failures_max)));
   Impl& impl = *server->impl_;
+  auto certificates = dns::TlsCertificates::load(
+      {.certificate_file = options.certificate_file,
+       .key_file = options.key_file,
+       .look_interval = kCertificateLook / 2,
+       .report = [](const std::string& what) { spdlog::info("HTTPS: {}", what); }});
+  if (!certificates) {
+    return std::unexpected(certificates.error());
+  }
+  impl.certificates = std::move(*certificates);
+  impl.watcher.emplace(*impl.certificates);
   for (const std::string& text : options.listen) {
-    const auto listen = parse_listen(text);
-    if (!listen) {
-      return std::unexpected(listen.error());
+    if (auto listening = impl.listen(operations, options, text); !listening) {
+      return std::unexpected(listening.error());
     }
-    Impl::One one;
-    one.http = std::make_unique<httplib::SSLServer>(options.certificate_file.c_str(),
-                                                    options.key_file.c_str());
-    if (!one.http->is_valid()) {
-      return fail(ErrorCode::invalid_argument,
-                  "certificate {} and key {} are no pair of PEM files that belong together",
-                  options.certificate_file, options.key_file);
-    }
-    SSL_CTX_set_min_proto_version(one.http->ssl_context(), TLS1_2_VERSION);
-    set_limits(*one.http, options.thread_count);
-    set_handlers(*one.http, operations,
-                 [&door = impl.door](const httplib::Request& request, httplib::Response& response) {
-                   return door.look(request, response);
-                 });
-    one.port = listen->port != 0 && one.http->bind_to_port(listen->host, listen->port)
-                   ? listen->port
-               : listen->port == 0 ? one.http->bind_to_any_port(listen->host)
-                                   : -1;
-    if (one.port <= 0) {
-      return fail(ErrorCode::conflict, "cannot listen on {}: is the port taken?", text);
-    }
-    one.thread = std::thread([http = one.http.get(), text] {
-      if (!http->listen_after_bind()) {
-        spdlog::error("HTTPS on {} has stopped accepting connections", text);
-      }
-    });
-    impl.servers.push_back(std::move(one));
   }
   const auto give_up = std::chrono::steady_clock::now() + kStartTimeout;
   for (const Impl::One& one : impl.servers) {

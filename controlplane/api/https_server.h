@@ -22,8 +22,8 @@ namespace merlon::api {
 struct HttpsOptions {
   std::vector<std::string> listen{};  // "192.0.2.1:443", "[2001:db8::1]:443"; port 0: any
   std::string certificate_file{};     // PEM, with those between it and its root
-  std::string key_file{};
-  std::string api_token_file{};  // made at the first start, mode 0600; "": no REST API
+  std::string key_file{};             // both are looked at every second, as dns/tls.h says
+  std::string api_token_file{};       // made at the first start, mode 0600; "": no REST API
   size_t thread_count = 16;
   uint32_t failures_max = 20;  // of a source in a minute
 };

@@ -237,8 +237,10 @@ class Operations {
   virtual Result<ZoneInfo> check_zone(const ZoneText& text) = 0;
 
   // A zone of the account whose device has the token of this digest. Errors: not_found (no such
-  // token), conflict (the account has no such zone).
-  virtual Result<ZoneFile> zone_file(const std::string& token_digest, const std::string& apex) = 0;
+  // token), conflict (the account has no such zone). `source`: the address of who asks, for the
+  // facts about transfers.
+  virtual Result<ZoneFile> zone_file(const std::string& token_digest, const std::string& apex,
+                                     const std::string& source) = 0;
 
   virtual Result<Dnssec> dnssec_zones() = 0;
   virtual Result<DnssecZone> dnssec_zone(const std::string& apex) = 0;

@@ -102,8 +102,8 @@ class Coordinator final : public api::Operations {
   Result<store::Policy> add_policy(const store::Policy& policy) override;
   Result<store::Policy> replace_policy(const store::Policy& policy) override;
   Status remove_policy(const std::string& account, const std::string& name) override;
-  Result<api::ZoneFile> zone_file(const std::string& token_digest,
-                                  const std::string& apex) override;
+  Result<api::ZoneFile> zone_file(const std::string& token_digest, const std::string& apex,
+                                  const std::string& source) override;
   Result<api::Dnssec> dnssec_zones() override;
   Result<api::DnssecZone> dnssec_zone(const std::string& apex) override;
   Result<api::DnssecZone> start_rollover(const std::string& apex,

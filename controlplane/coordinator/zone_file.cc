@@ -2,11 +2,13 @@
 // A zone of an account as a zone file.
 #include "controlplane/compile/zone_text.h"
 #include "controlplane/coordinator/coordinator.h"
+#include "controlplane/transfer/service.h"
+#include "zones/address/address.h"
 
 namespace merlon::coordinator {
 
 Result<api::ZoneFile> Coordinator::zone_file(const std::string& token_digest,
-                                             const std::string& apex) {
+                                             const std::string& apex, const std::string& source) {
   const auto device = store_.device_by_token(token_digest);
   if (!device) {
     return std::unexpected(device.error());
@@ -23,6 +25,14 @@ Result<api::ZoneFile> Coordinator::zone_file(const std::string& token_digest,
       std::vector<const snapshot::BodiesView*> bodies;
       for (const auto& loaded : zone->bodies()) {
         bodies.push_back(&loaded->view);
+      }
+      if (const auto address = address::parse_address(source);
+          address && options_.transfers != nullptr) {
+        options_.transfers->file_given({.account = device->account_number,
+                                        .device = device->number,
+                                        .source = *address,
+                                        .apex = folded},
+                                       zone->view().info().serial);
       }
       return api::ZoneFile{.serial = zone->view().info().serial,
                            .text = compile::zone_text({.view = &zone->view(), .bodies = bodies})};

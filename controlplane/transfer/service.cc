@@ -238,6 +238,12 @@ dns::Response Service::answer_ixfr(const Asked& asked, ZonePointer zone) {
   return one_message(asked, *soa);
 }
 
+void Service::file_given(const Facts::Asker& asker, uint32_t serial) {
+  const int64_t now = options_.clock();
+  facts_.asked(asker, Facts::Verdict::may, now);
+  facts_.given(asker, "file", serial, now);
+}
+
 std::optional<Changes> Service::changes_for(const Asked& asked,
                                             const snapshot::LoadedZone& zone) const {
   if (options_.journal == nullptr) {

@@ -61,6 +61,8 @@ class Service final : public dns::SpecialHandler {
   void published(SnapshotPointer before, SnapshotPointer after);
   // Whether the differences of all generations up to this one are in the journal.
   bool is_behind(uint64_t generation) const { return follower_->is_behind(generation); }
+  // A zone was given as a file over HTTPS, or was known to the client already.
+  void file_given(const Facts::Asker& asker, uint32_t serial);
   // `served` may be null.
   api::Transfers facts(const snapshot::Snapshot* served) const;
   // Writes what is still to be written; afterwards it only answers.

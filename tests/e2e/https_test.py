@@ -20,11 +20,7 @@ class Https(e2e.Case):
     def setUp(self):
         super().setUp()
         self.cert, self.key = self.folder / "cert.pem", self.folder / "key.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-             "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.key, "-out", self.cert],
-            check=True, capture_output=True)
+        self.make_certificate()
         self.port = e2e.free_port()
         self.operator = self.folder / "operator.token"
         self.m = self.merlon(control={
@@ -40,6 +36,21 @@ class Https(e2e.Case):
         self.token = self.add_device("ns", "acme", "45.0.0.1")
         self.other = self.add_device("other", "bolt", "45.0.0.2")
         self.m.build()
+
+    def make_certificate(self):
+        """A new pair, put in the old one's place."""
+        key, cert = self.folder / "key.new", self.folder / "cert.new"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+             "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert],
+            check=True, capture_output=True)
+        key.rename(self.key)
+        cert.rename(self.cert)
+
+    def shown(self):
+        """The certificate that the server shows, as its file holds it."""
+        return ssl.get_server_certificate(("127.0.0.1", self.port))
 
     def add_device(self, name, account, source):
         done = self.m.ctl("device", "add", name, "--account", account, "--source", source,
@@ -137,6 +148,30 @@ class Https(e2e.Case):
         status, _, body = self.get("/v1/devices")
         self.assertEqual((status, json.loads(body)["error"]["code"]), (401, "unauthorized"))
         self.assertEqual(self.get("/metrics")[0], 401)
+
+    def test_changed_certificate_is_taken_over_and_a_bad_one_is_not(self):
+        old = self.cert.read_text()
+        self.assertEqual(self.shown(), old)
+        self.make_certificate()
+        new = self.cert.read_text()
+        self.assertNotEqual(new, old)
+        e2e.wait_until("the new certificate", lambda: self.shown() == new)
+        self.assertEqual(self.get(f"/zones/{self.token}/{POLICY}")[0], 200)
+        self.key.write_text("no key\n")
+        e2e.wait_until("a word about the bad key",
+                       lambda: "goes on with the certificate it has" in self.m.control.text())
+        self.assertEqual(self.shown(), new)
+        self.assertEqual(self.get(f"/zones/{self.token}/{POLICY}")[0], 200)
+
+    def test_files_count_among_the_accounts_transfers(self):
+        self.get(f"/zones/{self.token}/{POLICY}")
+        rows = self.m.ctl_json("transfers")["transfers"]["secondaries"]
+        self.assertEqual([(row["account"], row["device"], row["source"], row["kind"],
+                           row["apex"].rstrip(".")) for row in rows],
+                         [("acme", "ns", "127.0.0.1", "file", POLICY)])
+        self.assertEqual(rows[0]["serial_given"], rows[0]["serial_current"])
+        self.get(f"/zones/{self.other}/{POLICY}")  # another account's: nothing given
+        self.assertEqual(len(self.m.ctl_json("transfers")["transfers"]["secondaries"]), 1)
 
     def test_who_fails_often_waits(self):
         for _ in range(20):

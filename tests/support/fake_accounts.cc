@@ -352,7 +352,8 @@ Result<store::Device> FakeOperations::replace_device(const store::Device& device
 }
 
 Result<api::ZoneFile> FakeOperations::zone_file(const std::string& token_digest,
-                                                const std::string& apex) {
+                                                const std::string& apex,
+                                                const std::string& /*source*/) {
   MERLON_BEGIN();
   for (const auto& [name, device] : devices_) {
     if (!token_digest.empty() && device.token_digest == token_digest) {

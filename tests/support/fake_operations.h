@@ -67,8 +67,8 @@ class FakeOperations : public api::Operations {
   }
   // A zone with one key; none is signed before the first.
   void sign_zone(const std::string& apex);
-  Result<api::ZoneFile> zone_file(const std::string& token_digest,
-                                  const std::string& apex) override;
+  Result<api::ZoneFile> zone_file(const std::string& token_digest, const std::string& apex,
+                                  const std::string& source) override;
   Result<api::Dnssec> dnssec_zones() override;
   Result<api::DnssecZone> dnssec_zone(const std::string& apex) override;
   Result<api::DnssecZone> start_rollover(const std::string& apex,
