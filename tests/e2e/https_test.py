@@ -165,13 +165,13 @@ class Https(e2e.Case):
 
     def test_files_count_among_the_accounts_transfers(self):
         self.get(f"/zones/{self.token}/{POLICY}")
-        rows = self.m.ctl_json("transfers")["transfers"]["secondaries"]
+        rows = self.m.ctl_json("transfers")["secondaries"]
         self.assertEqual([(row["account"], row["device"], row["source"], row["kind"],
                            row["apex"].rstrip(".")) for row in rows],
                          [("acme", "ns", "127.0.0.1", "file", POLICY)])
         self.assertEqual(rows[0]["serial_given"], rows[0]["serial_current"])
         self.get(f"/zones/{self.other}/{POLICY}")  # another account's: nothing given
-        self.assertEqual(len(self.m.ctl_json("transfers")["transfers"]["secondaries"]), 1)
+        self.assertEqual(len(self.m.ctl_json("transfers")["secondaries"]), 1)
 
     def test_who_fails_often_waits(self):
         for _ in range(20):
