@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/dns/connection.h"
 
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -255,6 +257,7 @@ bool Connection::flush(WorkerContext& context) {
       may_write_ = false;
     }
     active_ms_ = context.now_ms;
+    undelivered_ = 0;
     output_->consume(moved.count);
     if (output_->empty()) {
       context.outputs.give_back(std::move(output_));
@@ -359,6 +362,21 @@ uint64_t Connection::deadline_ms(const WorkerContext& context) const {
     return message_end;
   }
   return active_ms_ + milliseconds(forwards_ == 0 ? options.idle_timeout : options.forward_timeout);
+}
+
+// A slow client may take longer for what the kernel queued than the idle timeout. Who moves within
+// that time is not idle: closing would make its next query a reset, which costs it the rest.
+Connection::Delivery Connection::look_at_delivery(const WorkerContext& context) {
+  int queued = 0;
+  if (ioctl(fd_.get(), SIOCOUTQ, &queued) != 0 || queued <= 0) {
+    return Delivery::done;
+  }
+  if (queued == undelivered_) {
+    return Delivery::stalled;
+  }
+  undelivered_ = queued;
+  active_ms_ = context.now_ms;
+  return Delivery::moves;
 }
 
 CloseReason Connection::deadline_reason(const WorkerContext& context) const {

@@ -95,6 +95,10 @@ class Connection : public TimerNode {
   // When to give up if nothing happens, and why.
   uint64_t deadline_ms(const WorkerContext& context) const;
   CloseReason deadline_reason(const WorkerContext& context) const;
+  // Of a connection that looks idle: what becomes of the answers that the kernel still holds for
+  // it.
+  enum class Delivery : uint8_t { done, moves, stalled };
+  Delivery look_at_delivery(const WorkerContext& context);
   // Gives back what it holds of the context and counts the reason. A client that does not read is
   // reset, so that the kernel drops what it queued; for others it delivers what it took.
   void release(WorkerContext& context, CloseReason why);
@@ -169,6 +173,7 @@ class Connection : public TimerNode {
   std::vector<uint8_t> kept_;              // received, not answered
   uint64_t active_ms_;                     // last query or last progress in writing
   uint64_t message_started_ms_ = 0;
+  int undelivered_ = 0;                    // bytes in the kernel when it last looked idle
   uint64_t subject_version_ = UINT64_MAX;  // the snapshot that subject_ is of
   const snapshot::Subject* subject_ = nullptr;
 };

@@ -65,7 +65,8 @@ struct ServerOptions {
   unsigned threads = 1;
   size_t connections_max = 16'384;
   size_t connections_per_source_max = 512;  // an IPv6 source is a /64
-  // A connection without a query or an unsent answer is closed after this time.
+  // A connection without a query or an unsent answer is closed after this time; not while its
+  // client still takes what the kernel holds for it.
   Milliseconds idle_timeout{10'000};
   // A query must be complete within this time of its first byte, however steadily it trickles.
   Milliseconds message_timeout{5'000};

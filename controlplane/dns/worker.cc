@@ -282,11 +282,24 @@ void Worker::give_turn(Connection& connection) {
 
 void Worker::look_at(Connection& connection) {
   const uint64_t deadline = connection.deadline_ms(context_);
-  if (deadline <= context_.now_ms && !connection.in_line) {
-    close(connection, connection.deadline_reason(context_));
-  } else {
+  if (deadline > context_.now_ms || connection.in_line) {
     timers_.schedule(connection, context_.now_ms, std::max(deadline, context_.now_ms));
+    return;
   }
+  CloseReason reason = connection.deadline_reason(context_);
+  if (reason == CloseReason::idle) {
+    switch (connection.look_at_delivery(context_)) {
+      case Connection::Delivery::moves:
+        timers_.schedule(connection, context_.now_ms, connection.deadline_ms(context_));
+        return;
+      case Connection::Delivery::stalled:
+        reason = CloseReason::write_stalled;
+        break;
+      case Connection::Delivery::done:
+        break;
+    }
+  }
+  close(connection, reason);
 }
 
 void Worker::close(Connection& connection, CloseReason reason) {

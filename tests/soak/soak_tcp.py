@@ -302,6 +302,9 @@ class Soak:
         happened = [key for key in ("answers", "tls_connections", "refused", "versions",
                                     "beyond_limits_closed") if not self.counts.get(key)]
         happened += [key for key in expected if not closes.get(key)]
+        cut = self.counts.get("slow_reader_cut_off", 0)
+        if cut:
+            self.faults.append(f"{cut} clients that read 10 kB/s were cut off")
         if happened:
             self.faults.append(f"too little happened to say anything: none of {happened}")
 

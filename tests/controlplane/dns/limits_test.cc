@@ -149,6 +149,36 @@ TEST(DnsServerLimits, SlowReaderThatMakesProgressIsKept) {
   }
 }
 
+TEST(DnsServerLimits, WhoTakesWhatTheKernelHoldsIsNotIdle) {
+  dns::ServerOptions options = quick_options();
+  options.idle_timeout = Milliseconds(400);
+  RunningServer running(options);
+  Client client = Client::with_small_buffer(running.v4());
+  const Message answer = expected_answer(*running.snapshot, make_query(kBasic));
+  constexpr int kAnswers = 3;  // the kernel takes all of them at once
+  for (int i = 0; i < kAnswers; ++i) {
+    ASSERT_TRUE(client.send_message(make_query(kBasic)));
+  }
+  for (int i = 0; i < kAnswers; ++i) {
+    std::this_thread::sleep_for(Milliseconds(300));
+    ASSERT_EQ(client.receive(), answer) << i;
+  }
+  EXPECT_EQ(client.ask(kBasic), answer);
+  EXPECT_TRUE(running.waits_for(CloseReason::idle, 1));  // now it is
+}
+
+TEST(DnsServerLimits, WhoLeavesItInTheKernelIsReset) {
+  dns::ServerOptions options = quick_options();
+  options.idle_timeout = Milliseconds(300);
+  options.write_stall_timeout = Milliseconds(8000);
+  RunningServer running(options);
+  Client client = Client::with_small_buffer(running.v4());
+  ASSERT_TRUE(client.send_message(make_query(kBasic)));
+  const auto start = Clock::now();
+  EXPECT_TRUE(running.waits_for(CloseReason::write_stalled, 1));
+  EXPECT_LT(since(start), Milliseconds(4000));
+}
+
 TEST(DnsServerLimits, MalformedFramesCloseWithTheirReason) {
   RunningServer running;
   Message response = make_query(kSmall);
