@@ -67,6 +67,11 @@ rocksdb::ColumnFamilyOptions column_options(std::string_view name,
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.cache_index_and_filter_blocks = true;
+  // In partitions: the whole filter of a table of millions of keys is megabytes, which are read and
+  // checked again for each batch of keys once the tables' filters no longer fit the cache together.
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.pin_top_level_index_and_filter = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   table.block_size = large ? 16 << 10 : 4 << 10;
   table.format_version = 5;
